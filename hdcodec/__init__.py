@@ -1,0 +1,71 @@
+"""hdcodec: a learned image codec for very low bit rates.
+
+Importing this package loads nothing heavy; the names below load what they need on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hdcodec._errors import (
+    ChecksumError,
+    CorruptError,
+    DeviceError,
+    HdcError,
+    ImageError,
+    NotHdcError,
+    OutputError,
+    TargetError,
+    TooLargeError,
+    TruncatedError,
+    UnknownModelError,
+    UnsupportedVersionError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from hdcodec._symbols import info
+    from hdcodec.codec import Codec, compress, decompress
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChecksumError",
+    "Codec",
+    "CorruptError",
+    "DeviceError",
+    "HdcError",
+    "ImageError",
+    "NotHdcError",
+    "OutputError",
+    "TargetError",
+    "TooLargeError",
+    "TruncatedError",
+    "UnknownModelError",
+    "UnsupportedVersionError",
+    "WeightsError",
+    "__version__",
+    "compress",
+    "decompress",
+    "info",
+]
+
+_LAZY = {
+    "Codec": "hdcodec.codec",
+    "compress": "hdcodec.codec",
+    "decompress": "hdcodec.codec",
+    "info": "hdcodec._symbols",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))

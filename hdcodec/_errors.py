@@ -1,0 +1,58 @@
+"""Every fault that hdcodec reports, one class per kind."""
+
+from __future__ import annotations
+
+
+class HdcError(Exception):
+    """Base of all faults. The message is one line that names the fault."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
+
+
+class NotHdcError(HdcError):
+    """The data is empty or does not begin as an .hdc file does."""
+
+
+class TruncatedError(HdcError):
+    """The data ends before the fields that it announces."""
+
+
+class ChecksumError(HdcError):
+    """The data does not match its checksum: it was damaged or cut."""
+
+
+class UnsupportedVersionError(HdcError):
+    """The file needs a later release: its version or one of its chunks is not known here."""
+
+
+class UnknownModelError(HdcError):
+    """The file was made by a model that this release does not know."""
+
+
+class CorruptError(HdcError):
+    """The file is whole, but says something that no .hdc file may say."""
+
+
+class TooLargeError(HdcError):
+    """A picture, a file or a chunk is beyond a limit."""
+
+
+class ImageError(HdcError):
+    """The input picture cannot be read."""
+
+
+class TargetError(HdcError):
+    """The asked size or bit rate cannot be met."""
+
+
+class WeightsError(HdcError):
+    """A file of weights is missing or is not the one that was shipped."""
+
+
+class DeviceError(HdcError):
+    """The asked device is not there or cannot do the work."""
+
+
+class OutputError(HdcError):
+    """The output exists already or cannot be written."""

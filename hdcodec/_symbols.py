@@ -1,0 +1,67 @@
+"""From a parsed file to its symbols, without torch."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from . import weights
+from .entropy.coder import Decoder
+from .entropy.latents import SymbolCodec, Symbolic
+from .format import MAX_PIXELS, Container, Header, kept_fraction, unpack
+
+STRIDE = 64
+"""Pixels per hyper-latent position."""
+
+CHUNK_NAMES = {1: "alpha", 2: "exif", 3: "xmp", 4: "gray"}
+
+
+@lru_cache(maxsize=2)
+def symbol_codec(model: int) -> SymbolCodec:
+    """The integer networks of a model id; raises UnknownModelError, WeightsError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    from ._errors import WeightsError
+
+    data = weights.find(model).read("entropy.safetensors")
+    try:
+        return SymbolCodec(load(data))
+    except SafetensorError as error:
+        raise WeightsError(f"entropy.safetensors of model {model} cannot be parsed: {error}") from error
+
+
+def hyper_size(header: Header) -> tuple[int, int]:
+    """Rows and columns of hyper-latents."""
+    return -(-header.height // STRIDE), -(-header.width // STRIDE)
+
+
+def keep_fraction(kept: int) -> tuple[int, int]:
+    """The kept fraction of a kept code 0..15 as numerator and denominator."""
+    return kept * kept, 225
+
+
+def read_symbols(box: Container) -> Symbolic:
+    """The symbols of a file; raises UnknownModelError, WeightsError, CorruptError."""
+    header = box.header
+    coder = Decoder(box.payload)
+    return symbol_codec(header.model).code(coder, hyper_size(header), header.quality, keep_fraction(header.kept), None)
+
+
+def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
+    """Every header field, the bytes of each section, bits per pixel and the hash of the symbols."""
+    box = unpack(data, max_pixels=max_pixels)
+    header, symbols = box.header, read_symbols(box)
+    bits = symbols.lic_bits + symbols.vq_bits
+    lic = round(len(box.payload) * symbols.lic_bits / bits) if bits else len(box.payload)
+    return {
+        "format": "hdc", "version": header.version, "model": weights.family_of(header.model)[1],
+        "model_id": header.model, "width": header.width, "height": header.height,
+        "quality": header.quality / 2, "kept_fraction": round(kept_fraction(header.kept), 4),
+        "kept_indices": int(symbols.kept.sum()), "bytes": len(data),
+        "bpp": round(8 * len(data) / (header.width * header.height), 5),
+        "header_bytes": box.header_bytes, "chunk_bytes": box.chunk_bytes,
+        "lic_bytes": lic, "vq_bytes": len(box.payload) - lic,
+        "chunks": {CHUNK_NAMES.get(k, str(k)): len(v) for k, v in box.chunks.items()},
+        "symbols_sha256": symbols.sha256(),
+    }

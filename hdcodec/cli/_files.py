@@ -1,0 +1,95 @@
+"""Where a command reads and writes; `-` is stdin or stdout."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from hdcodec._atomic import output_errors, write_bytes
+from hdcodec._errors import OutputError
+from hdcodec.format import MAGIC, MAX_FILE_BYTES
+
+STREAM = "-"
+
+
+def read_hdc(source: str) -> bytes:
+    """The bytes of an .hdc file or of stdin; of a foreign or endless one no more than it takes."""
+    with _reading(source) as stream:
+        start = stream.read(len(MAGIC))
+        return start + stream.read(MAX_FILE_BYTES) if start == MAGIC else start
+
+
+def _reading(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    if source == STREAM:
+        return contextlib.nullcontext(sys.stdin.buffer)
+    return open(source, "rb")
+
+
+@dataclass(frozen=True)
+class Output:
+    """The place of a result: a file that must not exist yet unless `force`, or stdout."""
+
+    name: str
+    force: bool
+
+    @classmethod
+    def planned(cls, source: str, output: str | None, suffix: str, force: bool) -> "Output":
+        """`output` if named, else beside `source` with another suffix, stdout for stdin.
+
+        Raises OutputError where the write at the end is bound to fail, and where it would replace
+        the input.
+        """
+        beside = source if source == STREAM else str(Path(source).with_suffix(suffix))
+        result = cls(output or beside, force)
+        if result.streams:
+            _refuse_terminal()
+        else:
+            result._refuse(Path(source))
+        return result
+
+    @property
+    def streams(self) -> bool:
+        return self.name == STREAM
+
+    def _refuse(self, source: Path) -> None:
+        path = Path(self.name)
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: its directory does not exist")
+        if path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a directory")
+        if path.is_file() and source.is_file() and path.samefile(source):
+            raise OutputError(f"cannot write {path}: it is the input")
+        if path.is_file() and not self.force:
+            raise OutputError(f"{path} exists already (--force replaces it)")
+
+    @property
+    def place(self) -> str | BinaryIO:
+        """What hdcodec.images.save takes: the name of the file, or the stream."""
+        return sys.stdout.buffer if self.streams else self.name
+
+    def write(self, data: bytes) -> None:
+        """Put `data` there; a file is written whole or not at all. Raises OutputError."""
+        if not self.streams:
+            write_bytes(self.name, data, force=self.force)
+            return
+        stdout = sys.stdout.buffer
+        with output_errors("stdout"):
+            stdout.write(data)
+            stdout.flush()
+
+    def report(self, line: str, facts: Mapping[str, object], as_json: bool, quiet: bool) -> None:
+        """Print `facts` as JSON, or `line`; on stderr where stdout holds the result."""
+        if as_json:
+            click.echo(json.dumps(facts), err=self.streams)
+        elif not quiet:
+            click.echo(line, err=self.streams)
+
+
+def _refuse_terminal() -> None:
+    if sys.stdout.buffer.isatty():
+        raise click.UsageError("The result does not go to a terminal; name an OUTPUT.")

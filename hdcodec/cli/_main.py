@@ -1,0 +1,84 @@
+"""From the command line to an exit code: every failure becomes one line on stderr."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from hdcodec._errors import HdcError
+from hdcodec.cli._group import group
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+
+# Threads that spin while they wait make a picture take 20 times as long on a machine that has other
+# work; and the integer networks, all that numpy does here, are too small to gain from threads.
+THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `hdc` with `arguments` (default: those of the process) and return its exit code.
+
+    0 done, 1 an error in the data or files, 2 wrong usage, 130 interrupted; a command may have
+    codes of its own. HDC_DEBUG=1 in the environment lets unforeseen errors through as they are.
+    """
+    os.environ.update(THREADS | os.environ)
+    with warnings.catch_warnings():
+        _show_own_warnings()
+        return _flushed(_run(arguments))
+
+
+def _show_own_warnings() -> None:
+    """Of all warnings only what this package has to say on the data, as a line like an error's."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning, module="hdcodec")
+        warnings.showwarning = _print_warning  # type: ignore[assignment]
+
+
+def _print_warning(message: Warning | str, *_: object) -> None:
+    click.echo(f"hdc: warning: {message}", err=True)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = group.main(arguments, prog_name="hdc", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _failed("interrupted", INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("HDC_DEBUG"):
+            raise
+        return _failed(_message(error), FAILED)
+    return code if isinstance(code, int) else DONE
+
+
+def _failed(message: str, code: int) -> int:
+    click.echo(f"hdc: {message}", err=True)
+    return code
+
+
+def _message(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, HdcError):
+        return text
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in text):
+        return "not enough memory for this picture"
+    if isinstance(error, ModuleNotFoundError):
+        return f"this needs the Python package {error.name}, which is not installed"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"unforeseen {type(error).__name__}: {text} (HDC_DEBUG=1 shows where)"
+
+
+def _flushed(code: int) -> int:
+    """The exit code once stdout is out; what a full or closed stdout cannot take is dropped."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or _failed(f"standard output: {error.strerror}", FAILED)
+    return code

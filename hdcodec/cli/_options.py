@@ -1,0 +1,107 @@
+"""Options that several commands share."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Rgb = tuple[int, int, int]
+
+
+class Finite(click.FloatRange):
+    """A range of floats that has no place for nan and infinity."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+def colour(text: str) -> Rgb:
+    """A colour as Pillow names it: white, #ff8800, rgb(255, 136, 0)."""
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no colour; try white or #ff8800.") from error
+    return red, green, blue
+
+
+def together(*decorators: Decorator) -> Decorator:
+    """One decorator for all of `decorators`; in the help they keep this order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def given(**options: object) -> dict[str, Any]:
+    """The options that are not None, for a call that has defaults of its own."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def exclusive(**options: object) -> dict[str, Any]:
+    """The one option that was given, or none; more than one is wrong usage."""
+    chosen = given(**options)
+    if len(chosen) > 1:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in chosen)
+        raise click.UsageError(f"{names} exclude each other.")
+    return chosen
+
+
+rate = together(
+    click.option(
+        "-q",
+        "--quality",
+        type=Finite(0, 100),
+        help="0 (smallest file) to 100; 50 unless given.",
+    ),
+    click.option(
+        "--bpp",
+        type=Finite(0, min_open=True),
+        help="Best quality with at most this many bits per pixel, whole file counted.",
+    ),
+    click.option(
+        "--target-size",
+        type=click.IntRange(1),
+        metavar="BYTES",
+        help="Best quality with at most this many bytes.",
+    ),
+)
+
+device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the networks run; auto takes a GPU if there is one.",
+)
+
+flatten = click.option(
+    "--flatten",
+    type=colour,
+    metavar="COLOUR",
+    help="Put a transparent picture on this colour, e.g. white or #ff8800.",
+)
+
+force = click.option("-f", "--force", is_flag=True, help="Replace an existing output.")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+quiet = click.option("--quiet", is_flag=True, help="Print nothing but what is wrong, and --json.")
+
+max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Refuse pictures of more pixels, before memory is taken; 178956970 unless given.",
+)

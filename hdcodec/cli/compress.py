@@ -1,0 +1,113 @@
+"""hdc compress: a picture in, an .hdc file out."""
+
+import sys
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hdcodec.cli import _options as options
+from hdcodec.cli._files import STREAM, Output
+
+if TYPE_CHECKING:
+    from hdcodec.images import Picture
+
+
+@click.command()
+@click.argument("source", metavar="INPUT")
+@click.argument("output", metavar="[OUTPUT]", required=False)
+@options.rate
+@click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
+@options.device
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    show_default=True,
+    help="Decode the result again before it is written.",
+)
+@click.option("--keep-metadata", is_flag=True, help="Keep EXIF and XMP; they cost bytes.")
+@options.flatten
+@options.max_pixels
+@options.force
+@options.as_json
+@options.quiet
+def command(
+    source: str,
+    output: str | None,
+    quality: float | None,
+    bpp: float | None,
+    target_size: int | None,
+    model: str,
+    device: str,
+    verify: bool,
+    keep_metadata: bool,
+    flatten: options.Rgb | None,
+    max_pixels: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compress INPUT, any picture that Pillow opens, to OUTPUT.
+
+    OUTPUT is the input's name with .hdc unless given; - is stdin or stdout. --bpp and --target-size
+    are hard caps on the whole file: where even the lowest quality is above, nothing is written.
+    """
+    started = time.perf_counter()
+    rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    target = Output.planned(source, output, ".hdc", force)
+    picture, input_bytes = _load(source, flatten, max_pixels)
+
+    from hdcodec import Codec
+
+    codec = Codec(model=model, device=device)
+    coding = time.perf_counter()
+    data = codec.compress(picture, verify=verify, keep_metadata=keep_metadata, **rate)
+    coded = time.perf_counter() - coding
+    target.write(data)
+
+    facts: dict[str, Any] = {"input": source, "output": target.name}
+    facts |= _sizes(data, input_bytes)
+    facts |= {"device": codec.device, "codec_seconds": coded}
+    facts |= {"seconds": time.perf_counter() - started}
+    target.report(_line(facts), facts, as_json, quiet)
+
+
+def _load(
+    source: str, flatten: options.Rgb | None, max_pixels: int | None
+) -> "tuple[Picture, int]":
+    """The picture, and the bytes of the file it was in."""
+    from PIL import Image
+
+    from hdcodec import images
+
+    if max_pixels:
+        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2  # Pillow refuses more than twice as many
+    if source == STREAM:
+        stream = BytesIO(sys.stdin.buffer.read())
+        picture, size = images.load(stream), len(stream.getbuffer())
+    else:
+        picture, size = images.load(source), Path(source).stat().st_size
+    return (images.flatten(picture, flatten) if flatten else picture), size
+
+
+def _sizes(data: bytes, input_bytes: int) -> dict[str, Any]:
+    """What is to be said of the file; ratios are against 24 bits a pixel and against the input."""
+    from hdcodec import info
+
+    fields = info(data)
+    facts = {name: fields[name] for name in ("width", "height", "bytes", "bpp", "quality", "model")}
+    return facts | {
+        "input_bytes": input_bytes,
+        "ratio": fields["width"] * fields["height"] * 3 / len(data),
+        "input_ratio": input_bytes / len(data),
+    }
+
+
+def _line(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['output']}: {facts['bytes']:,} bytes, {facts['bpp']:.4f} bpp, "
+        f"1:{facts['ratio']:.0f} of raw pixels, 1:{facts['input_ratio']:.0f} of the input, "
+        f"quality {facts['quality']:g}, {facts['seconds']:.2f} s"
+    )

@@ -1,0 +1,82 @@
+"""hdc decompress: an .hdc file in, a picture out."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hdcodec.cli import _options as options
+from hdcodec.cli._files import Output, read_hdc
+from hdcodec.format import MODELS, unpack
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@click.command()
+@click.argument("source", metavar="INPUT")
+@click.argument("output", metavar="[OUTPUT]", required=False)
+@click.option(
+    "--fidelity",
+    type=options.Finite(0, 1),
+    help="0 looks most natural, 1 is closest to the original; 0.5 unless given.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1), help="Denoising steps; the model's own unless given."
+)
+@options.device
+@options.flatten
+@options.max_pixels
+@options.force
+@options.as_json
+@options.quiet
+def command(
+    source: str,
+    output: str | None,
+    fidelity: float | None,
+    steps: int | None,
+    device: str,
+    flatten: options.Rgb | None,
+    max_pixels: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Decompress INPUT to OUTPUT, in the format that its extension names.
+
+    OUTPUT is the input's name with .png unless given; - is stdin or stdout, where PNG is written.
+    """
+    started = time.perf_counter()
+    target = Output.planned(source, output, ".png", force)
+    data = read_hdc(source)
+    limit = options.given(max_pixels=max_pixels)
+    header = unpack(data, **limit).header
+
+    from hdcodec import Codec, images
+
+    codec = Codec(model=MODELS[header.model], device=device)
+    coding = time.perf_counter()
+    image = codec.decompress(data, **limit, **options.given(fidelity=fidelity, steps=steps))
+    coded = time.perf_counter() - coding
+    images.save(_flattened(image, flatten), target.place, force=force)
+
+    facts: dict[str, Any] = {"input": source, "output": target.name}
+    facts |= {"width": image.width, "height": image.height, "mode": image.mode}
+    facts |= {"model": codec.name, "device": codec.device, "codec_seconds": coded}
+    facts |= {"seconds": time.perf_counter() - started}
+    target.report(_line(facts), facts, as_json, quiet)
+
+
+def _flattened(image: "Image.Image", colour: options.Rgb | None) -> "Image.Image":
+    from hdcodec import images
+
+    if colour is None:
+        return image
+    return images.to_pil(images.flatten(images.from_pil(image), colour))
+
+
+def _line(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['output']}: {facts['width']}x{facts['height']}, "
+        f"{facts['seconds']:.2f} s on {facts['device']}"
+    )

@@ -1,0 +1,187 @@
+"""hdc eval: measures this codec and its rivals on a folder of pictures."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hdcodec.cli import _options as options
+
+if TYPE_CHECKING:
+    from hdcodec.eval import Curve
+
+METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
+
+
+def listed(
+    convert: Callable[[Any, click.Parameter | None, click.Context | None], Any],
+) -> Callable[..., Any]:
+    """A callback that converts what stands between commas; an empty text is the empty list."""
+
+    def callback(ctx: click.Context, param: click.Parameter, text: str) -> list[Any]:
+        return [convert(item.strip(), param, ctx) for item in text.split(",") if item.strip()]
+
+    return callback
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--qualities",
+    metavar="LIST",
+    callback=listed(options.Finite(0, 100).convert),
+    default="10,30,50",
+    show_default=True,
+    help="Qualities to code at; an empty list measures the rivals alone.",
+)
+@click.option(
+    "--fidelity",
+    metavar="LIST",
+    callback=listed(options.Finite(0, 1).convert),
+    default="",
+    help="Fidelities to decode with.",
+)
+@click.option(
+    "--steps",
+    metavar="LIST",
+    callback=listed(click.IntRange(1).convert),
+    default="",
+    help="Numbers of steps to decode with.",
+)
+@click.option("--model", default="hdc", show_default=True, help="A name out of `hdc models`.")
+@click.option(
+    "--against",
+    metavar="LIST",
+    callback=listed(click.STRING.convert),
+    default="",
+    help="Rivals: avif, webp, jpeg, jxl; with @x2 or @x4 for a downscale around the codec.",
+)
+@click.option("--anchor", help="Whom BD-rates compare with (default: the first rival).")
+@click.option(
+    "--at",
+    "rates",
+    metavar="LIST",
+    callback=listed(options.Finite(0, min_open=True).convert),
+    default="0.02,0.03,0.05,0.1",
+    show_default=True,
+    help="Bits per pixel at which values are interpolated.",
+)
+@click.option(
+    "--metrics",
+    metavar="LIST",
+    callback=listed(click.STRING.convert),
+    default=METRICS,
+    show_default=True,
+)
+@click.option(
+    "--metric-weights",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of LPIPS and DISTS weights; without it they come from installed packages.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for points.jsonl, tables.md and rates.png; points already there are not redone.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Take only the first N pictures.")
+@options.device
+@options.as_json
+@options.quiet
+def command(
+    folder: Path,
+    qualities: list[float],
+    fidelity: list[float],
+    steps: list[int],
+    model: str,
+    against: list[str],
+    anchor: str | None,
+    rates: list[float],
+    metrics: list[str],
+    metric_weights: str | None,
+    out: Path | None,
+    limit: int | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Measure sizes, distortions, perceptual distances and seconds on the pictures in FOLDER.
+
+    Values are means over the pictures, file sizes count every byte. Exit code 1 also where single
+    pictures failed.
+    """
+    from hdcodec.eval import Report, Store, check_names, picture_files, run
+    from hdcodec.eval.metrics import torch_device
+
+    names = check_names(metrics)
+    paths = picture_files(folder)[:limit]
+    dials: dict[str, Any] = {"fidelities": fidelity or [None], "steps": steps or [None]}
+    curves = _curves(against, qualities, dials, model, device)
+    anchor = anchor or next((curve.name for curve in curves if curve.name in against), None)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    total = len(paths) * sum(len(curve.settings) for curve in curves)
+    with _Progress(total, quiet or as_json) as progress:
+        rows = run(
+            paths,
+            curves,
+            names,
+            store=Store(out / "points.jsonl" if out else None),
+            weights=metric_weights,
+            device=torch_device(device),
+            advance=progress.advance,
+            fail=progress.fail,
+        )
+    report = Report(rows, names, rates, anchor)
+    if out:
+        report.write(out)
+    if as_json:
+        click.echo(json.dumps(report.as_object() | {"failed": progress.failed}))
+    elif not quiet:
+        click.echo(report.markdown(), nl=False)
+    return 1 if progress.failed else 0
+
+
+def _curves(
+    against: list[str],
+    qualities: list[float],
+    dials: dict[str, Any],
+    model: str,
+    device: str,
+) -> "list[Curve]":
+    from hdcodec.eval import own_curves, rival_curves
+
+    rivals = rival_curves(against)
+    return (
+        own_curves(qualities, **dials, model=model, device=device) if qualities else []
+    ) + rivals
+
+
+class _Progress:
+    """A bar on stderr where that is a terminal, and a line there for every failure."""
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._bar = Progress(console=console, disable=quiet or not console.is_terminal)
+        self._task = self._bar.add_task("measuring", total=total)
+        self.failed: list[str] = []
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def advance(self, point: str) -> None:
+        self._bar.update(self._task, advance=1, description=point)
+
+    def fail(self, reason: str) -> None:
+        self.failed.append(reason)
+        self._bar.stop()
+        click.echo(f"hdc: {reason}", err=True)
+        self._bar.start()

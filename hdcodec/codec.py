@@ -1,0 +1,170 @@
+"""The path of one image, in both directions.
+
+    compress:   picture -> padded pixels -> y, z -> [range stream: z, y -> base -> kept indices] -> .hdc
+    decompress: .hdc -> checks -> [range stream: z, y, kept indices] -> networks -> cropped pixels
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from . import weights
+from ._errors import CorruptError, TargetError, UnknownModelError
+from ._symbols import STRIDE, hyper_size, keep_fraction, read_symbols, symbol_codec
+from .entropy.coder import Encoder
+from .entropy.latents import Source, Symbolic
+from .format import ALPHA, EXIF, GRAY, MAX_PIXELS, XMP, Container, Header, pack, unpack
+from .images import Picture, attach, detach, from_pil
+
+if TYPE_CHECKING:
+    from .models.hdc.runtime import Latents, Networks
+
+QUALITY_STEPS = 2
+"""Quality indices in the file per step of `quality`."""
+
+
+class Codec:
+    """A loaded model: `compress` and `decompress` any number of pictures.
+
+    `model` is a family name or id, `device` "auto", "cpu" or "cuda[:n]".
+    Raises UnknownModelError, WeightsError, DeviceError.
+    """
+
+    def __init__(self, model: str | int = "hdc", device: str = "auto") -> None:
+        from .models.hdc.runtime import Networks
+
+        self.model_id, self.name = weights.family_of(model)
+        self.symbols = symbol_codec(self.model_id)
+        self.networks: Networks = Networks.load(weights.find(self.model_id), device)
+        self.ladder: list[int] = weights.find(self.model_id).manifest["ladder"]
+
+    @property
+    def device(self) -> str:
+        """The device the networks run on."""
+        return str(self.networks.device)
+
+    def compress(
+        self,
+        image: Image.Image | Picture,
+        *,
+        quality: float | None = None,
+        bpp: float | None = None,
+        target_size: int | None = None,
+        kept: int | None = None,
+        verify: bool = True,
+        keep_metadata: bool = False,
+    ) -> bytes:
+        """An .hdc file of `image`.
+
+        At most one of `quality` (0..100, default 50), `bpp` (bits per pixel of the whole file) and
+        `target_size` (bytes); the latter two are caps that are never exceeded. `kept` 0..15 sets
+        the kept fraction of VQ indices, else the quality decides. `verify` decodes the symbols
+        again and compares. Raises ImageError, TooLargeError, TargetError, ValueError.
+        """
+        picture = image if isinstance(image, Picture) else from_pil(image)
+        chunks = detach(picture, keep_metadata)
+        latents = self.networks.analyse(pad(np.asarray(picture.rgb)))
+        encode = _Encode(self, latents, picture.rgb.size, chunks, kept)
+        if bpp is None and target_size is None:
+            data, symbols = encode(quality_index(50.0 if quality is None else quality))
+        elif quality is not None or (bpp is not None and target_size is not None):
+            raise ValueError("give one of quality, bpp and target_size")
+        else:
+            data, symbols = encode.within(_limit(picture.rgb.size, bpp, target_size))
+        if verify and read_symbols(unpack(data)).sha256() != symbols.sha256():
+            raise CorruptError("verification failed: the file would not decode to what was encoded")
+        return data
+
+    def decompress(
+        self, data: bytes, *, fidelity: float = 0.5, steps: int | None = None, max_pixels: int = MAX_PIXELS
+    ) -> Image.Image:
+        """The picture in an .hdc file: mode RGB, RGBA, L or LA.
+
+        `fidelity` 0..1 leans towards realism or towards the original pixels; `steps` is the number
+        of denoising steps. The same file gives the same picture on the same device every time.
+        Raises every kind of HdcError that a damaged or hostile file can cause.
+        """
+        if not 0 <= fidelity <= 1:
+            raise ValueError("fidelity must lie between 0 and 1")
+        box = unpack(data, max_pixels=max_pixels)
+        if box.header.model != self.model_id:
+            raise UnknownModelError(f"the file needs model {box.header.model}, this codec is {self.name}")
+        symbols = read_symbols(box)
+        pixels = self.networks.reconstruct(symbols, box.header.quality, fidelity, steps)
+        rgb = Image.fromarray(pixels[: box.header.height, : box.header.width])
+        return attach(rgb, box.chunks)
+
+
+class _Encode:
+    """One picture's latents, to be coded at any quality."""
+
+    def __init__(self, codec: Codec, latents: Latents, size: tuple[int, int], chunks: dict[int, bytes],
+                 kept: int | None) -> None:
+        self.codec, self.latents, self.size, self.chunks, self.kept = codec, latents, size, chunks, kept
+
+    def __call__(self, quality: int) -> tuple[bytes, Symbolic]:
+        kept = self.codec.ladder[quality] if self.kept is None else self.kept
+        header = Header(*self.size, quality=quality, kept=kept, model=self.codec.model_id)
+        networks, coder = self.codec.networks, Encoder()
+        y, z = networks.encode(self.latents, quality)
+        source = Source(y, z, lambda latent: networks.indices(self.latents, latent, quality))
+        symbols = self.codec.symbols.code(coder, hyper_size(header), quality, keep_fraction(kept), source)
+        return pack(header, coder.finish(), self.chunks), symbols
+
+    def within(self, limit: int) -> tuple[bytes, Symbolic]:
+        """The highest quality of at most `limit` bytes; raises TargetError if there is none."""
+        best, low, high = self(0), 1, len(self.codec.ladder) - 1
+        if len(best[0]) > limit:
+            raise TargetError(f"the lowest quality takes {len(best[0])} bytes, more than the {limit} allowed")
+        while low <= high:
+            middle = (low + high) // 2
+            trial = self(middle)
+            if len(trial[0]) <= limit:
+                best, low = trial, middle + 1
+            else:
+                high = middle - 1
+        return best
+
+
+def quality_index(quality: float) -> int:
+    """The file's quality index 0..200 for a quality 0..100; raises ValueError outside."""
+    if not 0 <= quality <= 100:
+        raise ValueError("quality must lie between 0 and 100")
+    return round(quality * QUALITY_STEPS)
+
+
+def _limit(size: tuple[int, int], bpp: float | None, target_size: int | None) -> int:
+    limit = int(bpp * size[0] * size[1] / 8) if bpp is not None else int(target_size or 0)
+    if limit <= 0:
+        raise TargetError("the allowed size is less than one byte")
+    return limit
+
+
+def pad(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """H x W x 3 with its last row and column repeated up to multiples of 64."""
+    rows, columns = -pixels.shape[0] % STRIDE, -pixels.shape[1] % STRIDE
+    return np.pad(pixels, ((0, rows), (0, columns), (0, 0)), mode="edge")
+
+
+@lru_cache(maxsize=2)
+def shared_codec(model: str | int = "hdc", device: str = "auto") -> Codec:
+    """A codec that is loaded once per model and device."""
+    return Codec(model, device)
+
+
+def compress(image: Image.Image | Picture, *, model: str | int = "hdc", device: str = "auto", **options: Any) -> bytes:
+    """`Codec.compress` with a shared codec."""
+    return shared_codec(model, device).compress(image, **options)
+
+
+def decompress(data: bytes, *, device: str = "auto", **options: Any) -> Image.Image:
+    """`Codec.decompress` with a shared codec of the model the file names."""
+    model = unpack(data, max_pixels=options.get("max_pixels", MAX_PIXELS)).header.model
+    return shared_codec(model, device).decompress(data, **options)
+
+
+__all__ = ["ALPHA", "EXIF", "GRAY", "XMP", "Codec", "Container", "compress", "decompress", "pad", "shared_codec"]

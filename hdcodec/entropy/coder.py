@@ -1,0 +1,92 @@
+"""One range stream for a whole picture, written and read through the same interface.
+
+Code that produces or consumes symbols is written once against `Coder`: an encoder returns the
+symbols it was given, a decoder returns those it read. constriction's range coder does the coding;
+integer frequencies f are handed to it as f - 1 with `perfect=False`, which it reproduces exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from hdcodec._errors import CorruptError
+
+Symbols = NDArray[np.int32]
+Frequencies = NDArray[np.int64]
+
+_FAMILY = constriction.stream.model.Categorical(perfect=False)
+_BLOCK = 1 << 16
+
+
+class Coder(Protocol):
+    """Either direction: `symbols` is given when encoding and ignored when decoding."""
+
+    encoding: bool
+    bits: float
+
+    def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
+        """Code n symbols in 0..K-1 with one row of `frequencies` (n x K, rows sum to 2**24) each."""
+        ...
+
+
+class Encoder:
+    """Writes symbols."""
+
+    encoding = True
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+        self.bits = 0.0
+
+    def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
+        """Append `symbols`; returns them."""
+        assert symbols is not None
+        if len(symbols):
+            self._coder.encode(symbols, _FAMILY, _weights(frequencies))
+            self.bits += float(24 * len(symbols) - np.log2(frequencies[np.arange(len(symbols)), symbols]).sum())
+        return symbols
+
+    def finish(self) -> bytes:
+        """The stream, without the zero bytes at its end (a decoder reads zeros there)."""
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words.astype(">u4").tobytes().rstrip(b"\0")
+
+
+class Decoder:
+    """Reads symbols; raises CorruptError where the stream cannot have come from an encoder."""
+
+    encoding = False
+
+    def __init__(self, stream: bytes) -> None:
+        padded = stream + bytes(-len(stream) % 4)
+        words = np.frombuffer(padded, dtype=">u4").astype(np.uint32)
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self.bits = 0.0
+
+    def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
+        """Read one symbol per row of `frequencies`."""
+        if not len(frequencies):
+            return np.zeros(0, np.int32)
+        try:
+            read: Symbols = self._coder.decode(_FAMILY, _weights(frequencies))
+        except (AssertionError, ValueError) as error:
+            raise CorruptError("the range stream is corrupt") from error
+        self.bits += float(24 * len(read) - np.log2(frequencies[np.arange(len(read)), read]).sum())
+        return read
+
+
+def code_blocks(coder: Coder, symbols: Symbols | None, rows: Symbols, table: NDArray[np.int32]) -> Symbols:
+    """Code n symbols, the k-th with row `rows[k]` of `table`, in blocks of bounded memory."""
+    done = [
+        coder.code(None if symbols is None else symbols[k : k + _BLOCK], table[rows[k : k + _BLOCK]].astype(np.int64))
+        for k in range(0, len(rows), _BLOCK)
+    ]
+    return np.concatenate(done) if done else np.zeros(0, np.int32)
+
+
+def _weights(frequencies: Frequencies) -> NDArray[np.float32]:
+    return (frequencies - 1).astype(np.float32)

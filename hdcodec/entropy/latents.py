@@ -1,0 +1,169 @@
+"""The symbols of a picture in stream order, each coded by one function for both directions.
+
+hyper-latents z, then latents y in four parts, then the kept VQ indices. Everything that decides a
+table here is integer arithmetic on symbols already coded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdcodec._errors import WeightsError
+
+from .coder import Coder, Symbols, code_blocks
+from .fixedpoint import FRACTION_BITS, QUALITIES, SYMBOL_MAX
+from .intnet import Fixed, IntNet
+from .order import PARTS, part_mask
+from .tables import scale_index, softmax_frequencies
+
+_ONE = 1 << FRACTION_BITS
+_LIMIT = SYMBOL_MAX * _ONE
+_ROWS = 4096
+
+
+@dataclass
+class Source:
+    """What an encoder codes: gained latents and hyper-latents (float32, h x w x C), and a function
+    from the decoded latents to the VQ indices (h x w), called only where some are kept."""
+
+    y: NDArray[np.float32]
+    z: NDArray[np.float32]
+    indices: Callable[[Fixed], NDArray[np.int64]]
+
+
+@dataclass
+class Symbolic:
+    """What a file says, exactly: the same on every machine.
+
+    `latent` h x w x C decoded latents in units of 2**-10; `kept` bool h x w; `indices` int32 h x w,
+    -1 where the index was not sent.
+    """
+
+    z: Symbols
+    y: Symbols
+    latent: Fixed
+    kept: NDArray[np.bool_]
+    indices: Symbols
+    lic_bits: float
+    vq_bits: float
+
+    def sha256(self) -> str:
+        """A hash of all symbols, for comparing decoders."""
+        digest = hashlib.sha256()
+        for array in (self.z, self.y, self.indices):
+            digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+        return digest.hexdigest()
+
+
+class SymbolCodec:
+    """The integer networks and tables of one set of weights."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        try:
+            self.gaussians: NDArray[np.int32] = tensors["gaussians"]
+            self.exp: NDArray[np.int32] = tensors["exp"]
+            self.quality = tensors["quality"].astype(np.int64)
+            self.z_log_scale = tensors["z_log_scale"].astype(np.int64)
+        except KeyError as error:
+            raise WeightsError(f"the entropy networks lack {error}") from error
+        self.hyper_in, self.hyper = IntNet.load(tensors, "hyper_in"), IntNet.load(tensors, "hyper")
+        self.parts = [IntNet.load(tensors, f"parts.{p}") for p in range(PARTS)]
+        self.prior = IntNet.load(tensors, "prior")
+
+    def code(
+        self, coder: Coder, size: tuple[int, int], quality: int, keep: tuple[int, int], source: Source | None
+    ) -> Symbolic:
+        """Code one picture; `size` = (rows, columns) of hyper-latents, `keep` = (n, d) the kept
+        fraction, `source` when encoding. Raises CorruptError on an impossible stream."""
+        z = self._code_z(coder, size, quality, source)
+        hyper = self._hyper_features(z, quality)
+        y, latent = self._code_y(coder, hyper, source)
+        lic_bits = coder.bits
+        kept, indices = self._code_indices(coder, latent, hyper, keep, source)
+        return Symbolic(z, y, latent, kept, indices, lic_bits, coder.bits - lic_bits)
+
+    def _code_z(self, coder: Coder, size: tuple[int, int], quality: int, source: Source | None) -> Symbols:
+        rows = scale_index(interpolate(self.z_log_scale, quality).astype(np.float64))
+        rows = np.broadcast_to(rows, (*size, len(rows)))
+        values = None if source is None else np.rint(source.z).astype(np.float64)
+        return self._code_gaussian(coder, values, rows)
+
+    def _hyper_features(self, z: Symbols, quality: int) -> Fixed:
+        h = self.hyper_in(z.astype(np.float64) * _ONE) + interpolate(self.quality, quality)
+        return self.hyper(np.clip(h, 0, 32767))
+
+    def _code_y(self, coder: Coder, hyper: Fixed, source: Source | None) -> tuple[Symbols, Fixed]:
+        height, width, _ = hyper.shape
+        channels = self.parts[0].layers[-1].weight.shape[1] // 2
+        latent, y = np.zeros((height, width, channels)), np.zeros((height, width, channels), np.int32)
+        for p, net in enumerate(self.parts):
+            out = net(np.concatenate([hyper, latent], 2) if p else hyper)
+            mask = part_mask(p, channels, height, width).transpose(1, 2, 0)
+            mean, rows = out[:, :, :channels][mask], scale_index(out[:, :, channels:][mask])
+            values = None if source is None else np.rint(source.y[mask] - mean / _ONE)
+            symbols = self._code_gaussian(coder, values, rows)
+            y[mask] = symbols
+            latent[mask] = np.clip(symbols * float(_ONE) + mean, -_LIMIT, _LIMIT)
+        return y, latent
+
+    def _code_gaussian(self, coder: Coder, values: Fixed | None, rows: NDArray[np.intp]) -> Symbols:
+        """Zero-mean symbols by table number; table 0 is so narrow that its symbols are not coded but 0."""
+        coded = rows > 0
+        given = None
+        if values is not None:
+            given = (np.clip(values[coded], -SYMBOL_MAX, SYMBOL_MAX) + SYMBOL_MAX).astype(np.int32)
+        read = code_blocks(coder, given, rows[coded], self.gaussians)
+        symbols = np.zeros(rows.shape, np.int32)
+        symbols[coded] = read - SYMBOL_MAX
+        return symbols
+
+    def _code_indices(
+        self, coder: Coder, latent: Fixed, hyper: Fixed, keep: tuple[int, int], source: Source | None
+    ) -> tuple[NDArray[np.bool_], Symbols]:
+        height, width, _ = latent.shape
+        kept = np.zeros(height * width, bool)
+        indices = np.full(height * width, -1, np.int32)
+        if keep[0]:
+            logits = self.prior(np.concatenate([latent, hyper], 2)).reshape(height * width, -1)
+            kept = self.most_uncertain(logits, keep)
+            given = None if source is None else source.indices(latent).ravel()[kept]
+            indices[kept] = self._code_rows(coder, logits[kept], given)
+        return kept.reshape(height, width), indices.reshape(height, width)
+
+    def most_uncertain(self, logits: Fixed, keep: tuple[int, int]) -> NDArray[np.bool_]:
+        """Which of n positions keep their index: those whose likeliest code is least likely.
+
+        `keep` = (numerator, denominator); ties go to the earlier position. bool n.
+        """
+        count = (2 * keep[0] * len(logits) + keep[1]) // (2 * keep[1])
+        top = np.concatenate([
+            softmax_frequencies(logits[k : k + _ROWS], self.exp).max(1) for k in range(0, len(logits), _ROWS)
+        ])
+        kept = np.zeros(len(logits), bool)
+        kept[np.argsort(top, kind="stable")[:count]] = True
+        return kept
+
+    def _code_rows(self, coder: Coder, logits: Fixed, given: NDArray[np.int64] | None) -> Symbols:
+        parts = [
+            coder.code(
+                None if given is None else given[k : k + _ROWS].astype(np.int32),
+                softmax_frequencies(logits[k : k + _ROWS], self.exp),
+            )
+            for k in range(0, len(logits), _ROWS)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def interpolate(levels: NDArray[np.int64], quality: int) -> NDArray[np.int64]:
+    """The row of `levels` (L x C) at quality index 0..200, linearly between levels, rounded down."""
+    step = (QUALITIES - 1) // (len(levels) - 1)
+    low = min(quality // step, len(levels) - 2)
+    part = quality - low * step
+    row: NDArray[np.int64] = (levels[low] * (step - part) + levels[low + 1] * part) // step
+    return row

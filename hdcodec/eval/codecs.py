@@ -1,0 +1,183 @@
+"""What is measured: this codec, and the rivals that Pillow carries, as curves over a setting."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, features
+
+import hdcodec
+from hdcodec import weights
+from hdcodec._errors import HdcError
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One codec over a ladder of settings, coarsest first.
+
+    `encode(image, setting)` gives the whole file, `decode(data, size)` a picture of that size from
+    the file alone. `version` changes whenever results may. `warm` codes one picture before timing.
+    """
+
+    name: str
+    version: str
+    settings: tuple[float, ...]
+    encode: Callable[[Image.Image, float], bytes]
+    decode: Callable[[bytes, tuple[int, int]], Image.Image]
+    warm: bool = False
+
+
+def own_curves(
+    qualities: Sequence[float],
+    fidelities: Iterable[float | None] = (None,),
+    steps: Iterable[int | None] = (None,),
+    *,
+    model: str = "hdc",
+    device: str = "auto",
+) -> list[Curve]:
+    """This codec over `qualities` (0..100), one curve for every fidelity (0..1) and step count.
+
+    None leaves the choice to the codec. Raises HdcError kinds where the codec cannot be loaded.
+    """
+    codec = hdcodec.Codec(model=model, device=device)
+    version = f"{hdcodec.__version__} {fingerprint(model)} {codec.device}"
+    ladder = tuple(sorted(qualities))
+    return [
+        _own_curve(codec, version, ladder, fidelity, count)
+        for fidelity in fidelities
+        for count in steps
+    ]
+
+
+def _own_curve(
+    codec: Any,
+    version: str,
+    ladder: tuple[float, ...],
+    fidelity: float | None,
+    steps: int | None,
+) -> Curve:
+    dials = {"fidelity": fidelity, "steps": steps}
+    chosen = {name: value for name, value in dials.items() if value is not None}
+    name = " ".join([codec.name, *(f"{dial}={value:g}" for dial, value in chosen.items())])
+
+    def encode(image: Image.Image, quality: float) -> bytes:
+        data: bytes = codec.compress(image, quality=quality)
+        return data
+
+    def decode(data: bytes, _size: tuple[int, int]) -> Image.Image:
+        image: Image.Image = codec.decompress(data, **chosen)
+        return image
+
+    return Curve(name, version, ladder, encode, decode, warm=True)
+
+
+def fingerprint(model: str) -> str:
+    """Twelve hex digits that change whenever the weights of `model` do."""
+    manifest = json.dumps(weights.find(model).manifest, sort_keys=True)
+    return hashlib.sha256(manifest.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A Pillow codec: its save options beside the quality, and quality ladders per downscale."""
+
+    format: str
+    options: dict[str, Any]
+    ladders: dict[int, tuple[float, ...]]
+    plugin: str | None = None
+
+
+RIVALS = {
+    "avif": Rival(
+        "AVIF",
+        {"speed": 1, "subsampling": "4:2:0"},
+        {1: (0, 5, 11, 20, 32), 2: (0, 8, 18, 32, 50), 4: (0, 18, 38, 58)},
+    ),
+    "webp": Rival("WEBP", {"method": 6}, {1: (0, 5, 12), 2: (0, 8, 20, 40, 65), 4: (0, 45, 85)}),
+    "jpeg": Rival(
+        "JPEG",
+        {"optimize": True, "progressive": True},
+        {1: (1, 5, 10, 15), 2: (1, 8, 15, 30), 4: (5, 20, 45, 75)},
+    ),
+    "jxl": Rival(
+        "JXL",
+        {"effort": 7},
+        {1: (0, 5, 10), 2: (0, 10, 30, 50), 4: (0, 25, 50, 75)},
+        "pillow_jxl",
+    ),
+}
+
+
+def rival_curves(names: Iterable[str]) -> list[Curve]:
+    """The curves of rivals by name: avif, webp, jpeg or jxl, with @x2 or @x4 for "Lanczos down,
+    code, Lanczos up". A bare avif also brings avif@x2, as AVIF alone does not go low enough.
+
+    Raises HdcError for an unknown name or a codec that is not installed.
+    """
+    asked: dict[str, None] = {}
+    for name in names:
+        asked |= dict.fromkeys(["avif", "avif@x2"] if name == "avif" else [name])
+    return [_rival_curve(name) for name in asked]
+
+
+def _rival_curve(name: str) -> Curve:
+    base, factor = rival_parts(name)
+    rival = RIVALS[base]
+
+    def encode(image: Image.Image, quality: float) -> bytes:
+        return save(shrink(image, factor), rival, quality)
+
+    return Curve(name, rival_version(base), rival.ladders[factor], encode, restore)
+
+
+def rival_parts(name: str) -> tuple[str, int]:
+    """Codec and downscale of a name such as webp or webp@x2. Raises HdcError for any other."""
+    match = re.fullmatch(rf"({'|'.join(RIVALS)})(?:@x([24]))?", name)
+    if match is None:
+        known = ", ".join(RIVALS)
+        raise HdcError(f"unknown rival {name!r}: one of {known}, each also with @x2 or @x4")
+    return match[1], int(match[2] or 1)
+
+
+def rival_version(name: str) -> str:
+    """The libraries behind a rival. Raises HdcError where they are not installed."""
+    rival = RIVALS[name]
+    pillow = f"Pillow {metadata.version('pillow')}"
+    if rival.plugin:
+        if find_spec(rival.plugin) is None:
+            raise HdcError(f"rival {name} needs its Pillow plugin: pip install pillow-jxl-plugin")
+        __import__(rival.plugin)
+        return f"{pillow}, plugin {metadata.version('pillow-jxl-plugin')}"
+    module = {"jpeg": "jpg"}.get(name, name)
+    if not features.check(module):
+        raise HdcError(f"rival {name} needs a Pillow (11.3 or later) with {rival.format} support")
+    return f"{pillow}, {name} {features.version(module)}"
+
+
+def save(image: Image.Image, rival: Rival, quality: float) -> bytes:
+    """The whole file of the bare pixels, without profile and metadata, at a quality 0..100."""
+    bare, out = image.copy(), BytesIO()
+    bare.info = {}
+    bare.save(out, rival.format, quality=round(quality), **rival.options)
+    return out.getvalue()
+
+
+def shrink(image: Image.Image, factor: float) -> Image.Image:
+    """Divides both sides by `factor`, to at least one pixel."""
+    if factor == 1:
+        return image
+    width, height = (max(1, round(side / factor)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def restore(data: bytes, size: tuple[int, int]) -> Image.Image:
+    """Decodes a file that Pillow reads and scales it to `size`."""
+    with Image.open(BytesIO(data)) as file:
+        picture: Image.Image = file.convert("RGB")
+    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)

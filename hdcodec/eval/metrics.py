@@ -1,0 +1,162 @@
+"""PSNR, MS-SSIM, LPIPS and DISTS of two pictures."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from hdcodec._errors import HdcError
+from hdcodec.eval._optional import need
+from hdcodec.perceptual import (
+    DISTS,
+    LPIPS,
+    installed_dists,
+    installed_lpips,
+    load_dists,
+    load_lpips,
+)
+
+Pixels = NDArray[np.uint8]
+Network = LPIPS | DISTS
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown and read; it is NaN for pictures with a side below `min_side`."""
+
+    title: str
+    higher_is_better: bool
+    digits: int
+    min_side: int
+
+
+METRICS = {
+    "psnr": Metric("PSNR", True, 2, 1),
+    "msssim": Metric("MS-SSIM", True, 4, 161),
+    "lpips_alex": Metric("LPIPS-Alex", False, 4, 31),
+    "lpips_vgg": Metric("LPIPS-VGG", False, 4, 16),
+    "dists": Metric("DISTS", False, 4, 16),
+}
+
+# Up to this many pixels an original's activations are kept (400 bytes a pixel and network).
+KEEP_PIXELS = 1 << 20
+
+
+def measure(
+    a: Image.Image | Pixels,
+    b: Image.Image | Pixels,
+    names: Iterable[str] = tuple(METRICS),
+    *,
+    weights: str | None = None,
+    device: str = "cpu",
+) -> dict[str, float]:
+    """The named metrics of picture `b` against the original `a`.
+
+    Pictures are PIL images (compared as RGB) or uint8 arrays H x W x 3 of equal size. `weights` is
+    a folder of LPIPS and DISTS weights; without it they come from installed packages. A metric
+    that is not defined at this size is NaN; the PSNR of equal pictures is infinite.
+    Raises HdcError for different sizes and missing packages, WeightsError for missing weights.
+    """
+    return Reference(a, names, weights=weights, device=device).compare(b)
+
+
+class Reference:
+    """An original that several pictures are compared with; its activations are computed once."""
+
+    def __init__(
+        self,
+        picture: Image.Image | Pixels,
+        names: Iterable[str] = tuple(METRICS),
+        *,
+        weights: str | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.names = check_names(names)
+        self.weights, self.device = weights, device
+        self._pixels = pixels(picture)
+        self._kept: dict[str, Sequence[Tensor]] = {}
+
+    def compare(self, picture: Image.Image | Pixels) -> dict[str, float]:
+        """The metrics of `picture` against this original (see `measure`)."""
+        other = pixels(picture)
+        if other.shape != self._pixels.shape:
+            (h, w), (oh, ow) = self._pixels.shape[:2], other.shape[:2]
+            raise HdcError(f"pictures differ in size: {w}x{h} and {ow}x{oh}")
+        return {name: self._metric(name, other) for name in self.names}
+
+    def _metric(self, name: str, other: Pixels) -> float:
+        if min(other.shape[:2]) < METRICS[name].min_side:
+            return math.nan
+        if name == "psnr":
+            return psnr(self._pixels, other)
+        if name == "msssim":
+            return ms_ssim(self._pixels, other, self.device)
+        return self._distance(name, other)
+
+    @torch.inference_mode()
+    def _distance(self, name: str, other: Pixels) -> float:
+        net = network(name, self.weights, self.device)
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            mine = self._kept.get(name) or net.features(batch(self._pixels, self.device))
+            if other.shape[0] * other.shape[1] <= KEEP_PIXELS:
+                self._kept[name] = mine
+            return net.distance(mine, net.features(batch(other, self.device))).item()
+
+
+def check_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The names as a tuple. Raises HdcError naming the first unknown one."""
+    known = tuple(names)
+    for name in known:
+        if name not in METRICS:
+            raise HdcError(f"unknown metric {name!r}: one of {', '.join(METRICS)}")
+    return known
+
+
+def pixels(picture: Image.Image | Pixels) -> Pixels:
+    """uint8 H x W x 3. Raises HdcError for arrays of another kind."""
+    if isinstance(picture, Image.Image):
+        return np.asarray(picture.convert("RGB"))
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise HdcError(f"pixels are {picture.dtype} {picture.shape}, not uint8 H x W x 3")
+    return picture
+
+
+def batch(pixels: Pixels, device: str) -> Tensor:
+    """Shapes uint8 H x W x 3 to float32 1 x 3 x H x W in [0, 1]."""
+    return torch.tensor(pixels, device=device).permute(2, 0, 1)[None].float() / 255
+
+
+def psnr(a: Pixels, b: Pixels) -> float:
+    """Peak signal-to-noise ratio in dB over R, G and B together."""
+    error = float(np.mean((a.astype(np.float64) - b) ** 2))
+    return 10 * math.log10(255**2 / error) if error else math.inf
+
+
+@torch.inference_mode()
+def ms_ssim(a: Pixels, b: Pixels, device: str = "cpu") -> float:
+    """Multi-scale structural similarity over R, G and B; both sides at least 161."""
+    package = need("pytorch_msssim", "pytorch-msssim")
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        return float(package.ms_ssim(batch(a, device), batch(b, device), data_range=1.0))
+
+
+@lru_cache(maxsize=8)
+def network(name: str, weights: str | None, device: str) -> Network:
+    """The network behind a metric, loaded once per folder and device. Raises WeightsError."""
+    if name == "dists":
+        net: Network = load_dists(weights) if weights else installed_dists()
+    else:
+        kind = name.removeprefix("lpips_")
+        net = load_lpips(kind, weights) if weights else installed_lpips(kind)
+    return net.to(device)
+
+
+def torch_device(name: str) -> str:
+    """Resolves "auto" to cuda where there is one, else to cpu."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

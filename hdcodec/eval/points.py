@@ -1,0 +1,200 @@
+"""Codes and measures every picture at every setting, and keeps each result as it comes."""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from hdcodec import images
+from hdcodec._errors import HdcError
+from hdcodec.eval.codecs import Curve
+from hdcodec.eval.metrics import Reference
+
+# codec, version, setting, image, digest, width, height, bytes, bpp, encode_seconds,
+# decode_seconds, and one number per metric
+Row = dict[str, Any]
+Key = tuple[str, str, float, str, str]
+CODING_FAULTS = (HdcError, OSError, ValueError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class Original:
+    """One picture of the folder: its name, sRGB pixels, and their digest."""
+
+    name: str
+    image: Image.Image
+    digest: str
+
+    @classmethod
+    def load(cls, path: Path) -> "Original":
+        """Reads any picture file. Raises ImageError or TooLargeError."""
+        image = images.load(path).rgb
+        return cls(path.name, image, hashlib.sha256(image.tobytes()).hexdigest()[:16])
+
+
+class Store:
+    """Rows by key, kept in a file of JSON lines as well where a path is given.
+
+    A line cut off by a kill is ignored; a later row replaces an earlier one of the same key.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._rows: dict[Key, Row] = {}
+        if path and path.exists():
+            self._rows = {key(row): row for row in read_rows(path)}
+            end_line(path)
+
+    def get(self, wanted: Key, names: Iterable[str]) -> Row | None:
+        """The row of that key, if it holds all the metrics named."""
+        row = self._rows.get(wanted)
+        return row if row and all(name in row for name in names) else None
+
+    def add(self, row: Row) -> None:
+        """Keeps a row, on disk before this returns."""
+        self._rows[key(row)] = row
+        if self.path:
+            line = json.dumps({name: finite(value) for name, value in row.items()})
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+
+def run(
+    paths: Iterable[Path],
+    curves: Sequence[Curve],
+    names: Sequence[str],
+    *,
+    store: Store | None = None,
+    weights: str | None = None,
+    device: str = "cpu",
+    advance: Callable[[str], None] = lambda _: None,
+    fail: Callable[[str], None] | None = None,
+) -> list[Row]:
+    """Measures `names` for every picture, curve and setting that the store does not hold yet.
+
+    `advance` is told the name of every point that is done. A picture or point that fails is left
+    out and `fail` is told why; without `fail` its error is raised.
+    """
+    plan = _Plan(curves, tuple(names), store or Store(), weights, device, advance, fail)
+    return [row for path in paths for row in plan.picture(path)]
+
+
+@dataclass
+class _Plan:
+    curves: Sequence[Curve]
+    names: tuple[str, ...]
+    store: Store
+    weights: str | None
+    device: str
+    advance: Callable[[str], None]
+    fail: Callable[[str], None] | None
+
+    def picture(self, path: Path) -> Iterator[Row]:
+        try:
+            original = Original.load(path)
+        except HdcError as error:
+            self._failed(path.name, error)
+            return
+        reference = Reference(original.image, self.names, weights=self.weights, device=self.device)
+        for curve in self.curves:
+            for setting in curve.settings:
+                yield from self._point(original, reference, curve, setting)
+
+    def _point(
+        self, original: Original, reference: Reference, curve: Curve, setting: float
+    ) -> Iterator[Row]:
+        point = f"{original.name} {curve.name} {setting:g}"
+        wanted = (curve.name, curve.version, setting, original.name, original.digest)
+        row = self.store.get(wanted, self.names)
+        if row is None:
+            try:
+                row, decoded = code(original, self._warmed(curve, original), setting)
+            except CODING_FAULTS as error:
+                self._failed(point, error)
+                return
+            row |= reference.compare(decoded)
+            self.store.add(row)
+        self.advance(point)
+        yield row
+
+    def _warmed(self, curve: Curve, original: Original) -> Curve:
+        """The curve, after one untimed pass the first time it is used."""
+        if curve.warm and curve.name not in self._warm:
+            code(original, curve, curve.settings[0])
+            self._warm.add(curve.name)
+        return curve
+
+    def _failed(self, what: str, error: Exception) -> None:
+        if self.fail is None:
+            raise error
+        self.fail(f"{what}: {error}")
+
+    def __post_init__(self) -> None:
+        self._warm: set[str] = set()
+
+
+def code(original: Original, curve: Curve, setting: float) -> tuple[Row, Image.Image]:
+    """Encodes and decodes once: the row without its metrics, and the decoded picture."""
+    width, height = original.image.size
+    started = time.perf_counter()
+    data = curve.encode(original.image, setting)
+    encoded = time.perf_counter()
+    decoded = curve.decode(data, original.image.size)
+    done = time.perf_counter()
+    row = {
+        "codec": curve.name,
+        "version": curve.version,
+        "setting": setting,
+        "image": original.name,
+        "digest": original.digest,
+        "width": width,
+        "height": height,
+        "bytes": len(data),
+        "bpp": len(data) * 8 / (width * height),
+        "encode_seconds": encoded - started,
+        "decode_seconds": done - encoded,
+    }
+    return row, decoded
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The picture files directly in `folder`, by name. Raises HdcError where there is none."""
+    Image.init()
+    suffixes = {s for s, name in Image.registered_extensions().items() if name in Image.OPEN}
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+    if not found:
+        raise HdcError(f"no pictures in {folder}")
+    return found
+
+
+def key(row: Row) -> Key:
+    return (row["codec"], row["version"], row["setting"], row["image"], row["digest"])
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file of JSON lines, null read as NaN; lines that are not whole are skipped."""
+    for line in path.read_bytes().splitlines():
+        try:
+            row = json.loads(line)
+            key(row)
+        except (ValueError, KeyError, TypeError):
+            continue
+        yield {name: math.nan if value is None else value for name, value in row.items()}
+
+
+def end_line(path: Path) -> None:
+    """Closes a line that a kill cut off, so that the next one stands alone."""
+    if path.read_bytes()[-1:] not in (b"", b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
+
+
+def finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: null stands for both."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,174 @@
+"""Tables for people, one object for programs, and a plot."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from hdcodec.eval import summary
+from hdcodec.eval._optional import need
+from hdcodec.eval.metrics import METRICS
+from hdcodec.eval.points import Row, finite
+
+WIDTH = 240
+MISSING = "-"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the rows of a run say, for some metrics.
+
+    `rates` are the bits per pixel to interpolate at, `anchor` the codec that BD-rates compare with;
+    there are none where it has no rows.
+    """
+
+    rows: Sequence[Row]
+    names: Sequence[str]
+    rates: Sequence[float] = ()
+    anchor: str | None = None
+
+    def tables(self) -> list[Table]:
+        """Means per setting, values at the rates, BD-rates; without those that would be empty."""
+        every = (self._settings_table(), self._rates_table(), self._bd_table())
+        return [table for table in every if table.row_count]
+
+    def markdown(self) -> str:
+        """The tables as Markdown, one after another."""
+        console = Console(file=StringIO(), width=WIDTH, color_system=None)
+        return "\n".join(_markdown(console, table) for table in self.tables())
+
+    def write(self, folder: Path) -> None:
+        """Puts tables.md and rates.png there."""
+        (folder / "tables.md").write_text(self.markdown(), encoding="utf-8")
+        if self.rows:
+            plot(self.rows, self.names, folder / "rates.png")
+
+    def as_object(self) -> dict[str, Any]:
+        """The numbers of the tables for JSON; null where there is none."""
+        settings = [{k: finite(v) for k, v in row.items()} for row in self._settings()]
+        at = [
+            {"codec": codec, "bpp": bpp} | {k: counted(pair) for k, pair in values.items()}
+            for codec, bpp, values in self._at_rates()
+        ]
+        differences = [
+            {"codec": codec, "anchor": self.anchor}
+            | {k: counted(pair) for k, pair in pairs.items()}
+            for codec, pairs in self._bd_rates()
+        ]
+        return {
+            "images": self._images,
+            "settings": settings,
+            "at_bpp": at,
+            "bd_rate": differences,
+        }
+
+    @property
+    def _images(self) -> int:
+        return len({row["image"] for row in self.rows})
+
+    def _settings(self) -> list[Row]:
+        return summary.per_setting(self.rows)
+
+    def _at_rates(self) -> list[tuple[str, float, dict[str, tuple[float, int]]]]:
+        split = {c: summary.of(self.rows, codec=c) for c in summary.codecs(self.rows)}
+        return [
+            (codec, bpp, {name: summary.mean_at(rows, name, bpp) for name in self.names})
+            for bpp in self.rates
+            for codec, rows in split.items()
+        ]
+
+    def _bd_rates(self) -> list[tuple[str, dict[str, tuple[float, int]]]]:
+        split = {c: summary.of(self.rows, codec=c) for c in summary.codecs(self.rows)}
+        anchor = split.pop(self.anchor, None) if self.anchor else None
+        if anchor is None:
+            return []
+        return [
+            (codec, {name: summary.bd_rate(rows, anchor, name) for name in self.names})
+            for codec, rows in split.items()
+        ]
+
+    def _settings_table(self) -> Table:
+        heads = ["setting", "images", "bytes", "bpp", *self._titles(), "encode s", "decode s"]
+        table = grid("codec", heads)
+        for row in self._settings():
+            cells = [f"{row['setting']:g}", str(row["images"]), f"{row['bytes']:.0f}"]
+            cells += [f"{row['bpp']:.4f}", *(number(name, row[name]) for name in self.names)]
+            cells += [f"{row[name]:.2f}" for name in ("encode_seconds", "decode_seconds")]
+            table.add_row(row["codec"], *cells)
+        return table
+
+    def _rates_table(self) -> Table:
+        """A value that not all pictures reach has their number behind it."""
+        table = grid("codec", ["at bpp", *self._titles()])
+        for codec, bpp, values in self._at_rates():
+            cells = [
+                number(name, value) + (f" ({count})" if 0 < count < self._images else "")
+                for name, (value, count) in values.items()
+            ]
+            if any(cell != MISSING for cell in cells):
+                table.add_row(codec, f"{bpp:g}", *cells)
+        return table
+
+    def _bd_table(self) -> Table:
+        table = grid(f"BD-rate % against {self.anchor}", self._titles())
+        for codec, pairs in self._bd_rates():
+            cells = [f"{v:+.1f} ({n})" if n else MISSING for v, n in pairs.values()]
+            table.add_row(codec, *cells)
+        return table
+
+    def _titles(self) -> list[str]:
+        return [METRICS[name].title for name in self.names]
+
+
+def grid(first: str, heads: Iterable[str]) -> Table:
+    table = Table(box=box.MARKDOWN)
+    table.add_column(first, no_wrap=True)
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
+
+
+def _markdown(console: Console, table: Table) -> str:
+    with console.capture() as capture:
+        console.print(table)
+    return "".join(f"{line.strip()}\n" for line in capture.get().splitlines() if line.strip())
+
+
+def number(name: str, value: float) -> str:
+    return MISSING if math.isnan(value) else f"{value:.{METRICS[name].digits}f}"
+
+
+def counted(pair: tuple[float, int]) -> dict[str, Any]:
+    return {"value": finite(pair[0]), "images": pair[1]}
+
+
+def plot(rows: Sequence[Row], names: Sequence[str], target: Path) -> None:
+    """Writes a PNG: one panel per metric, mean value against mean bpp (logarithmic) per setting."""
+    sheet = need("matplotlib.figure", "matplotlib").Figure(
+        figsize=(5.5 * len(names), 5), layout="constrained"
+    )
+    means = summary.per_setting(rows)
+    for axes, name in zip(sheet.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for codec in summary.codecs(means):
+            points = sorted((row["bpp"], row[name]) for row in summary.of(means, codec=codec))
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=codec)
+        _dress(axes, name)
+    sheet.axes[0].legend()
+    sheet.savefig(target, dpi=110)
+
+
+def _dress(axes: Any, name: str) -> None:
+    ticker = need("matplotlib.ticker", "matplotlib")
+    axes.set(xscale="log", xlabel="bits per pixel (whole file)", title=METRICS[name].title)
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axes.grid(alpha=0.3, which="both")
+    if not METRICS[name].higher_is_better:
+        axes.invert_yaxis()

@@ -1,0 +1,77 @@
+"""Means over pictures, of the rows that `run` gives."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hdcodec.eval import curves
+from hdcodec.eval.metrics import METRICS
+from hdcodec.eval.points import Row
+
+MEANS = ("bytes", "bpp", "encode_seconds", "decode_seconds")
+
+
+def codecs(rows: Iterable[Row]) -> list[str]:
+    """The names of the codecs in the order they come."""
+    return list(dict.fromkeys(row["codec"] for row in rows))
+
+
+def of(rows: Iterable[Row], **wanted: Any) -> list[Row]:
+    """The rows whose fields have the wanted values."""
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def per_setting(rows: Sequence[Row]) -> list[Row]:
+    """One row per codec and setting: the means, and `images`, the number of pictures in them.
+
+    A metric that is undefined for some pictures is the mean over the others, NaN if there are none.
+    """
+    groups = dict.fromkeys((row["codec"], row["setting"]) for row in rows)
+    return [_means(of(rows, codec=codec, setting=setting)) for codec, setting in groups]
+
+
+def _means(group: list[Row]) -> Row:
+    first = group[0]
+    names = [name for name in (*MEANS, *METRICS) if name in first]
+    means = {name: mean([row[name] for row in group])[0] for name in names}
+    return {"codec": first["codec"], "setting": first["setting"], "images": len(group), **means}
+
+
+def mean(values: Sequence[float]) -> tuple[float, int]:
+    """Mean of the numbers that are not NaN, and how many they are."""
+    numbers = [value for value in values if not np.isnan(value)]
+    return (float(np.mean(numbers)) if numbers else float("nan")), len(numbers)
+
+
+def mean_at(rows: Sequence[Row], metric: str, bpp: float) -> tuple[float, int]:
+    """One codec's metric at exactly `bpp`, and the number of pictures in it.
+
+    Each picture's own curve is read there, then the pictures that reach it are averaged.
+    """
+    sign = 1 if METRICS[metric].higher_is_better else -1
+    values = [
+        sign * float(curves.at_rate(rates, qualities, [bpp])[0])
+        for rates, qualities in _per_image(rows, metric).values()
+    ]
+    return mean(values)
+
+
+def bd_rate(rows: Sequence[Row], anchor: Sequence[Row], metric: str) -> tuple[float, int]:
+    """Mean over pictures of the rate difference to the anchor at equal quality, in percent.
+
+    Negative is smaller. Second comes the number of pictures whose two curves overlap.
+    """
+    ours, theirs = _per_image(rows, metric), _per_image(anchor, metric)
+    common = [image for image in ours if image in theirs]
+    return mean([curves.bd_rate(*ours[image], *theirs[image]) for image in common])
+
+
+def _per_image(rows: Iterable[Row], metric: str) -> dict[str, tuple[list[float], list[float]]]:
+    sign = 1 if METRICS[metric].higher_is_better else -1
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for row in rows:
+        rates, qualities = found.setdefault(row["image"], ([], []))
+        rates.append(row["bpp"])
+        qualities.append(sign * row[metric])
+    return found

@@ -1,0 +1,95 @@
+"""Reading pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from hdcodec._errors import HdcError, ImageError, TooLargeError
+from hdcodec.format import MAX_SIDE
+from hdcodec.images import _colour, _metadata
+from hdcodec.images.picture import Picture
+
+
+def load(source: str | os.PathLike[str] | BinaryIO) -> Picture:
+    """Read the image in a file or a binary stream; of an animation, the first frame.
+
+    Raises ImageError if it cannot be read, TooLargeError if it has more pixels than Pillow
+    allows (twice Image.MAX_IMAGE_PIXELS) or a side of more than 65535.
+    """
+    name = str(source) if isinstance(source, (str, os.PathLike)) else "the input"
+    with _image_errors(name), Image.open(_seekable(source)) as image:
+        return _picture(image)
+
+
+def from_pil(image: Image.Image) -> Picture:
+    """Return what a viewer shows of `image`, whatever its mode; `image` itself stays as it is.
+
+    EXIF orientation is applied, a colour profile converted to sRGB, 16 bits scaled to 8. Alpha
+    that is opaque everywhere is dropped. Raises ImageError or TooLargeError as `load` does.
+    """
+    with _image_errors("the image"):
+        return _picture(image)
+
+
+def _picture(image: Image.Image) -> Picture:
+    _check_size(image.width, image.height)
+    image.load()
+    turn, exif, xmp = _metadata.read(image)
+    gray = _colour.is_gray(image)
+    colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image))
+    rgb = _colour.to_srgb(colours, image.info.get("icc_profile"))
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+        alpha = alpha and alpha.transpose(turn)
+    return Picture(_bare(rgb), _bare(alpha) if alpha else None, gray, exif, xmp)
+
+
+def _seekable(
+    source: str | os.PathLike[str] | BinaryIO,
+) -> str | os.PathLike[str] | BinaryIO:
+    """The source itself, or the content of a stream such as a pipe that cannot seek."""
+    if isinstance(source, (str, os.PathLike)) or source.seekable():
+        return source
+    return io.BytesIO(source.read())
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < 1:
+        raise ImageError(f"the image is empty ({width}x{height} pixels)")
+    if max(width, height) > MAX_SIDE:
+        raise TooLargeError(f"{width}x{height} pixels: at most {MAX_SIDE} a side are possible")
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """An image that owns its pixels and carries no leftovers of the source."""
+    bare = image.copy()
+    bare.info = {}
+    return bare
+
+
+@contextlib.contextmanager
+def _image_errors(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises on bad input into an HdcError, and keep its warnings quiet.
+
+    Its readers raise nearly every kind of exception on damaged data, hence the last clause.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        try:
+            yield
+        except HdcError:
+            raise
+        except (Image.DecompressionBombError, MemoryError) as error:
+            raise TooLargeError(f"{name} is too large: {error}") from error
+        except UnidentifiedImageError as error:
+            raise ImageError(f"{name} is not an image of a known format") from error
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or str(error) or repr(error)
+            raise ImageError(f"{name} cannot be read: {reason}") from error

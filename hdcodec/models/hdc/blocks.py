@@ -1,0 +1,87 @@
+"""The convolution blocks every float network here is made of."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def pointwise(cin: int, cout: int) -> nn.Conv2d:
+    """A 1x1 convolution."""
+    return nn.Conv2d(cin, cout, 1)
+
+
+class Block(nn.Module):
+    """Depth-conv block: N x C x H x W -> the same shape (after DCVC's depth-conv block).
+
+    A depthwise 3x3 mixer between two 1x1 convolutions, then a gated 1x1 feed-forward part,
+    each with a skip connection. `scale`/`shift` modulate the features in between (feature-wise
+    affine conditioning); both are N x C x H x W or broadcastable to it.
+    """
+
+    def __init__(self, channels: int, expand: int = 2) -> None:
+        super().__init__()
+        self.enter = pointwise(channels, channels)
+        self.depth = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.leave = pointwise(channels, channels)
+        self.widen = pointwise(channels, expand * channels)
+        self.narrow = pointwise(expand * channels, channels)
+        for last in (self.leave, self.narrow):
+            with torch.no_grad():
+                last.weight.mul_(0.2)
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        x = x + self.leave(self.depth(F.leaky_relu(self.enter(x), 0.1)))
+        if scale is not None and shift is not None:
+            x = x + x * scale + shift
+        return x + self.narrow(F.leaky_relu(self.widen(x), 0.1))
+
+
+def stack(channels: int, depth: int) -> nn.Sequential:
+    """`depth` blocks in a row."""
+    return nn.Sequential(*(Block(channels) for _ in range(depth)))
+
+
+def down(cin: int, cout: int) -> nn.Module:
+    """Half the resolution by pixel-unshuffle and a 1x1 convolution."""
+    return nn.Sequential(nn.PixelUnshuffle(2), pointwise(4 * cin, cout))
+
+
+def up(cin: int, cout: int) -> nn.Module:
+    """Twice the resolution by a 1x1 convolution and pixel-shuffle."""
+    return nn.Sequential(pointwise(cin, 4 * cout), nn.PixelShuffle(2))
+
+
+class Patches(nn.Module):
+    """Pixels N x 3 x H x W in [0, 1] -> features at 1/8 resolution."""
+
+    def __init__(self, channels: int, cin: int = 3) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(nn.PixelUnshuffle(8), pointwise(64 * cin, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.embed(x - 0.5)
+        return y
+
+
+class PixelHead(nn.Module):
+    """Features at 1/8 resolution -> N x `cout` x H x W, by three shuffles with 3x3 convolutions
+    between them (a single x8 shuffle leaves a visible grid)."""
+
+    def __init__(self, channels: int, cout: int = 3, quarter: int = 48, half: int = 24) -> None:
+        super().__init__()
+        self.to_quarter = up(channels, quarter)
+        self.at_quarter = nn.Conv2d(quarter, quarter, 3, padding=1)
+        self.to_half = up(quarter, half)
+        self.at_half = nn.Conv2d(half, half, 3, padding=1)
+        self.to_full = nn.Sequential(nn.Conv2d(half, 4 * cout, 3, padding=1), nn.PixelShuffle(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.to_quarter(x)
+        x = x + F.leaky_relu(self.at_quarter(x), 0.1)
+        x = self.to_half(x)
+        x = x + F.leaky_relu(self.at_half(x), 0.1)
+        y: Tensor = self.to_full(x)
+        return y

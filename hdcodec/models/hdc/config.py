@@ -1,0 +1,50 @@
+"""Sizes of the `hdc` model family: everything a checkpoint's shapes follow from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+MODEL_ID = 1
+STRIDE = 64
+"""Pixels per hyper-latent position: pictures are padded to multiples of this."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Channel counts and depths; `latent` at 1/16, `hyper` at 1/64 of the picture's side."""
+
+    latent: int = 96
+    hyper: int = 32
+    context: int = 128
+    levels: int = 9
+    analysis_width: int = 128
+    analysis_depth: int = 3
+    synthesis_width: int = 256
+    synthesis_depth: int = 4
+    detail_width: int = 160
+    detail_depth: int = 4
+    codes: int = 512
+    code_dim: int = 32
+    vq_width: int = 128
+    vq_depth: int = 3
+    drv: int = 64
+    denoiser_width: int = 128
+    predictor_width: int = 192
+    predictor_depth: int = 4
+    decoder_width: int = 224
+    decoder_depth: int = 4
+    decoder_detail: int = 144
+    decoder_detail_depth: int = 3
+
+    def to_dict(self) -> dict[str, int]:
+        """All sizes by name."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Config:
+        """A configuration from `to_dict`'s result; raises ValueError on an unknown name."""
+        known = {f.name for f in fields(cls)}
+        if unknown := set(values) - known:
+            raise ValueError(f"unknown model size: {', '.join(sorted(unknown))}")
+        return cls(**{k: int(v) for k, v in values.items()})

@@ -1,0 +1,92 @@
+"""All networks of the `hdc` family and the decoder's path through them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .config import Config
+from .drv import DEFAULT_STEPS, Condition, Denoiser, DrvEncoder, Enhancer, sample
+from .lic import Lic
+from .predictor import MaskPredictor
+from .vq import Codebook, IndexPrior, LicFeatures, VqDecoder, VqEncoder
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Parts of the decoder that can be switched off; everything is on by default."""
+
+    enhancement: bool = True
+    drv: bool = True
+    diffusion: bool = True
+    vq: bool = True
+    predictor: bool = True
+    correction: bool = True
+
+
+class HdcModel(nn.Module):
+    """The networks; `drv_encoder` is used in training only."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.lic = Lic(cfg)
+        self.vq_encoder, self.codebook, self.vq_decoder = VqEncoder(cfg), Codebook(cfg), VqDecoder(cfg)
+        self.prior = IndexPrior(cfg)
+        self.drv_encoder, self.condition = DrvEncoder(cfg), Condition(cfg)
+        self.denoisers = nn.ModuleList([Denoiser(cfg), Denoiser(cfg)])
+        self.enhancer = Enhancer(cfg)
+        self.lic_features = LicFeatures(cfg)
+        self.predictor = MaskPredictor(cfg)
+
+    def sample_drvs(self, features: Tensor, noise: Tensor, steps: int = DEFAULT_STEPS) -> tuple[Tensor, Tensor]:
+        """Both DRVs from synthesis features; `noise` N x 2 * drv x H/32 x W/32."""
+        condition = self.condition(features)
+        first, second = noise.chunk(2, 1)
+        return (sample(self.denoisers[0], condition, first, steps),  # type: ignore[arg-type]
+                sample(self.denoisers[1], condition, second, steps))  # type: ignore[arg-type]
+
+    def complete(self, indices: Tensor, kept: Tensor, lic: Tensor, drv: Tensor) -> Tensor:
+        """Codewords of every position: the sent ones, and the expected codeword of those missing.
+
+        The expectation over the predictor's probabilities, not its best guess, keeps the picture a
+        continuous function of the features. Returns N x code_dim x h x w.
+        """
+        codes = self.codebook.lookup(indices.clamp(min=0))
+        logits = self.predictor(codes, kept, lic, drv)
+        return mix_codes(codes, kept, logits, self.codebook.vectors())
+
+    def fuse(self, x_lic: Tensor, indices: Tensor, kept: Tensor, drv: Tensor, fidelity: Tensor,
+             use: Ablation = Ablation()) -> Tensor:
+        """LIC image and tokens -> picture, N x 3 x H x W; `indices` N x h x w, `kept` N x 1 x h x w."""
+        eighth, sixteenth = self.lic_features(x_lic)
+        if use.predictor:
+            codes = self.complete(indices, kept, sixteenth, drv)
+        else:
+            codes = self.codebook.lookup(indices.clamp(min=0)) * kept
+        if not use.correction:
+            return self.vq_decoder(codes)  # type: ignore[no-any-return]
+        out: Tensor = self.vq_decoder(codes, (x_lic, eighth, sixteenth), fidelity)
+        return out
+
+    def reconstruct(self, latent: Tensor, quality: Tensor, indices: Tensor, kept: Tensor, noise: Tensor,
+                    fidelity: Tensor, steps: int = DEFAULT_STEPS, use: Ablation = Ablation()) -> Tensor:
+        """The decoder after the symbols: latents, indices and noise -> picture, not clipped."""
+        base, features = self.lic.decode(latent, quality)
+        if use.diffusion:
+            first, second = self.sample_drvs(features, noise, steps)
+        else:
+            first, second = noise.chunk(2, 1)
+        if not use.drv:
+            first, second = torch.zeros_like(first), torch.zeros_like(second)
+        x_lic = self.enhancer(base, features, first) if use.enhancement else base
+        return self.fuse(x_lic, indices, kept, second, fidelity, use) if use.vq else x_lic
+
+
+def mix_codes(codes: Tensor, kept: Tensor, logits: Tensor, vectors: Tensor) -> Tensor:
+    """`codes` where kept, elsewhere the codewords' mean under softmax(logits)."""
+    chances = logits.float().softmax(1).permute(0, 2, 3, 1)
+    expected = (chances @ vectors.float()).permute(0, 3, 1, 2)
+    return torch.where(kept, codes.float(), expected)

@@ -1,0 +1,166 @@
+"""The VQ stream: encoder, codebook, decoder with feature-wise correction, index prior.
+
+The codebook is a learned linear map of frozen random vectors (SimVQ, Zhu et al. 2024), so every
+code moves with every gradient and none dies. The correction is CodeFormer's controllable feature
+transformation, with features of the LIC image in place of the encoder's.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .blocks import Block, Patches, PixelHead, down, pointwise, stack, up
+from .config import Config
+from .fixed import FixedNet, Layer, mixer
+
+
+class VqEncoder(nn.Module):
+    """Picture and base image -> vectors to be quantised, N x code_dim x H/16 x W/16."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        w = cfg.vq_width
+        self.net = nn.Sequential(
+            Patches(w, cin=6), stack(w, cfg.vq_depth), down(w, w + 64), stack(w + 64, cfg.vq_depth),
+            pointwise(w + 64, cfg.code_dim),
+        )
+
+    def forward(self, x: Tensor, base: Tensor) -> Tensor:
+        """`base` is 0.5 everywhere where the encoder must do without it."""
+        y: Tensor = self.net(torch.cat([x, base], 1))
+        return y
+
+
+class Codebook(nn.Module):
+    """`codes` vectors of `code_dim` numbers; nearest neighbour by Euclidean distance."""
+
+    seed: Tensor
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.register_buffer("seed", torch.randn(cfg.codes, cfg.code_dim, generator=generator))
+        self.map = nn.Linear(cfg.code_dim, cfg.code_dim)
+        nn.init.orthogonal_(self.map.weight)
+
+    def vectors(self) -> Tensor:
+        """All codewords, codes x code_dim."""
+        with torch.autocast(self.seed.device.type, enabled=False):
+            codes: Tensor = self.map(self.seed)
+        return codes
+
+    def indices(self, z: Tensor) -> Tensor:
+        """Nearest codewords of N x code_dim x h x w: int64 N x h x w."""
+        codes = self.vectors()
+        flat = z.float().permute(0, 2, 3, 1)
+        distance = codes.square().sum(1) - 2 * flat @ codes.t()
+        return distance.argmin(-1)
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """int64 N x h x w -> N x code_dim x h x w."""
+        return self.vectors()[indices].permute(0, 3, 1, 2)
+
+    def quantise(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Straight-through codewords, indices, and the codebook + commitment loss."""
+        z = z.float()
+        indices = self.indices(z.detach())
+        codes = self.lookup(indices)
+        loss = F.mse_loss(codes, z.detach()) + 0.25 * F.mse_loss(z, codes.detach())
+        return z + (codes - z).detach(), indices, loss
+
+
+class LicFeatures(nn.Module):
+    """Features of the LIC image at 1/8 and 1/16, for correction and index prediction."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.eighth = nn.Sequential(Patches(cfg.decoder_detail), Block(cfg.decoder_detail))
+        self.sixteenth = nn.Sequential(down(cfg.decoder_detail, cfg.predictor_width), Block(cfg.predictor_width))
+
+    def forward(self, x_lic: Tensor) -> tuple[Tensor, Tensor]:
+        eighth = self.eighth(x_lic)
+        return eighth, self.sixteenth(eighth)
+
+
+class Correction(nn.Module):
+    """dec + s(w) * (dec * scale + shift), scale and shift from decoder and LIC features.
+
+    The strength s runs linearly between two learned values as the fidelity w goes from 0 to 1.
+    """
+
+    def __init__(self, channels: int, lic_channels: int) -> None:
+        super().__init__()
+        self.enter = pointwise(channels + lic_channels, channels)
+        self.leave = pointwise(channels, 2 * channels)
+        self.strength = nn.Parameter(torch.tensor([0.5, 1.0]))
+        with torch.no_grad():
+            self.leave.weight.mul_(0.2)
+
+    def forward(self, x: Tensor, lic: Tensor, fidelity: Tensor) -> Tensor:
+        scale, shift = self.leave(F.leaky_relu(self.enter(torch.cat([x, lic], 1)), 0.1)).chunk(2, 1)
+        low, high = self.strength
+        return x + (low + fidelity * (high - low)) * (x * scale + shift)
+
+
+class VqDecoder(nn.Module):
+    """Codewords -> picture; with LIC features each scale, and the pixels, are corrected by them."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        w, d, lic16, lic8 = cfg.decoder_width, cfg.decoder_detail, cfg.predictor_width, cfg.decoder_detail
+        self.enter = pointwise(cfg.code_dim, w)
+        self.coarse = nn.ModuleList(Block(w) for _ in range(cfg.decoder_depth))
+        self.coarse_fix = nn.ModuleList(Correction(w, lic16) for _ in range(2))
+        self.up = up(w, d)
+        self.detail = nn.ModuleList(Block(d) for _ in range(cfg.decoder_detail_depth))
+        self.detail_fix = nn.ModuleList(Correction(d, lic8) for _ in range(2))
+        self.head = PixelHead(d, cout=4)
+        self.gate = nn.Parameter(torch.tensor([2.0, 4.0]))
+
+    def forward(
+        self, codes: Tensor, lic: tuple[Tensor, Tensor, Tensor] | None = None, fidelity: Tensor | None = None
+    ) -> Tensor:
+        """`codes` N x code_dim x h x w; `lic` the LIC image and its features at 1/8 and 1/16;
+        `fidelity` N x 1 x 1 x 1 in [0, 1]. Returns N x 3 x 16h x 16w, not clipped."""
+        if lic is None or fidelity is None:
+            return self._plain(codes)
+        x_lic, eighth, sixteenth = lic
+        x = self.coarse_fix[0](self.enter(codes), sixteenth, fidelity)
+        for block in self.coarse:
+            x = block(x)
+        x = self.detail_fix[0](self.up(self.coarse_fix[1](x, sixteenth, fidelity)), eighth, fidelity)
+        for block in self.detail:
+            x = block(x)
+        out = self.head(self.detail_fix[1](x, eighth, fidelity))
+        picture, gate = out[:, :3] + 0.5, out[:, 3:]
+        low, high = self.gate
+        return picture + torch.sigmoid(gate + low + fidelity * (high - low)) * (x_lic - picture)
+
+    def _plain(self, codes: Tensor) -> Tensor:
+        x = self.enter(codes)
+        for block in self.coarse:
+            x = block(x)
+        x = self.up(x)
+        for block in self.detail:
+            x = block(x)
+        picture: Tensor = self.head(x)[:, :3] + 0.5
+        return picture
+
+
+class IndexPrior(nn.Module):
+    """Float twin of the integer index prior: decoded latents and hyper features -> logits.
+
+    Logits are natural logarithms, clipped to what fixed point holds: N x codes x H/16 x W/16.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        layers = mixer(cfg.latent + cfg.context, 192, 192)
+        layers[-1] = Layer("pw", 192, 192, relu=True)
+        self.net = FixedNet([*layers, Layer("pw", 192, cfg.codes)])
+
+    def forward(self, latent: Tensor, hyper: Tensor) -> Tensor:
+        logits: Tensor = self.net(torch.cat([latent.to(hyper.dtype), hyper], 1))
+        return logits

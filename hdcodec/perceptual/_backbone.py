@@ -1,0 +1,135 @@
+"""The convolution stacks of AlexNet and VGG16, with the taps the perceptual distances read."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdcodec._errors import WeightsError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Pool = Callable[[Tensor], Tensor]
+ConvWeights = Sequence[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """Shape of one convolution; every one is followed by a ReLU."""
+
+    inputs: int
+    outputs: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 1
+
+    def module(self) -> nn.Conv2d:
+        return nn.Conv2d(self.inputs, self.outputs, self.kernel, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Convolutions up to one tap, with or without the pooling in front."""
+
+    convs: tuple[Conv, ...]
+    pooled: bool = True
+
+
+ALEX = (
+    Stage((Conv(3, 64, 11, 4, 2),), pooled=False),
+    Stage((Conv(64, 192, 5, 1, 2),)),
+    Stage((Conv(192, 384),)),
+    Stage((Conv(384, 256),), pooled=False),
+    Stage((Conv(256, 256),), pooled=False),
+)
+VGG = (
+    Stage((Conv(3, 64), Conv(64, 64)), pooled=False),
+    Stage((Conv(64, 128), Conv(128, 128))),
+    Stage((Conv(128, 256), Conv(256, 256), Conv(256, 256))),
+    Stage((Conv(256, 512), Conv(512, 512), Conv(512, 512))),
+    Stage((Conv(512, 512), Conv(512, 512), Conv(512, 512))),
+)
+LAYOUTS = {"alex": ALEX, "vgg": VGG}
+MIN_SIDE = {"alex": 31, "vgg": 16}
+
+
+def layout(net: str) -> tuple[Stage, ...]:
+    """The stages of `net` ("alex" or "vgg"). Raises ValueError for any other name."""
+    if net not in LAYOUTS:
+        raise ValueError(f"unknown network {net!r}: alex or vgg")
+    return LAYOUTS[net]
+
+
+def max_pool(net: str) -> Pool:
+    """The pooling the network was trained with: 3/2 in AlexNet, 2/2 in VGG16."""
+    kernel = {"alex": 3, "vgg": 2}[net]
+    return lambda x: F.max_pool2d(x, kernel, 2)
+
+
+class Backbone(nn.Module):
+    """Maps pictures to the five activation maps behind LPIPS and DISTS.
+
+    Input: N x 3 x H x W in [0, 1], any float type; sides of at least `min_side`.
+    Output: five tensors N x C x h x w (`channels` holds the five C), after the ReLU, in the type of
+    the weights or of the surrounding autocast. `convs.bfloat16()` stores the weights in half the
+    space. Frozen; gradients flow to the input. Raises WeightsError where weights do not fit.
+    """
+
+    def __init__(self, net: str, weights: ConvWeights, pool: Pool | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.stages = layout(net)
+        self.pool = pool or max_pool(net)
+        self.convs = nn.ModuleList(c.module() for stage in self.stages for c in stage.convs)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", channel_vector(IMAGENET_MEAN), persistent=False)
+        self.register_buffer("std", channel_vector(IMAGENET_STD), persistent=False)
+        self._fill(weights)
+        self.requires_grad_(False).eval()
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        return tuple(stage.convs[-1].outputs for stage in self.stages)
+
+    @property
+    def min_side(self) -> int:
+        return MIN_SIDE[self.net]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = (x.float() - self.mean) / self.std
+        x = x.to(cast(nn.Conv2d, self.convs[0]).weight.dtype)
+        convs = iter(self.convs)
+        taps = []
+        for stage in self.stages:
+            if stage.pooled:
+                x = self.pool(x)
+            for _ in stage.convs:
+                x = F.relu(next(convs)(x))
+            taps.append(x)
+        return taps
+
+    def _fill(self, weights: ConvWeights) -> None:
+        if len(weights) != len(self.convs):
+            raise WeightsError(
+                f"{self.net}: {len(weights)} convolutions in the weights, not {len(self.convs)}"
+            )
+        for number, (module, (kernel, bias)) in enumerate(zip(self.convs, weights, strict=True)):
+            conv = cast(nn.Conv2d, module)
+            if conv.weight.shape != kernel.shape or conv.bias is None:
+                raise WeightsError(
+                    f"{self.net}: conv{number} is {tuple(kernel.shape)}, "
+                    f"not {tuple(conv.weight.shape)}"
+                )
+            with torch.no_grad():
+                conv.weight.copy_(kernel)
+                conv.bias.copy_(bias)
+
+
+def channel_vector(values: Sequence[float] | Tensor) -> Tensor:
+    """Shapes C numbers to 1 x C x 1 x 1, float32."""
+    return torch.as_tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)

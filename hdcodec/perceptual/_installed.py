@@ -1,0 +1,93 @@
+"""Metric weights out of installed packages: torchvision for the backbones, torchmetrics (or lpips,
+DISTS-pytorch) for the weights on top of them."""
+
+import pickle
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from hdcodec._errors import WeightsError
+from hdcodec.perceptual._backbone import Backbone, ConvWeights, Pool, layout
+from hdcodec.perceptual._dists import DISTS, l2_pool
+from hdcodec.perceptual._lpips import LPIPS
+
+BACKBONES = {"alex": ("alexnet", "AlexNet_Weights"), "vgg": ("vgg16", "VGG16_Weights")}
+LPIPS_FILES = {
+    "torchmetrics": "functional/image/lpips_models/{net}.pth",
+    "lpips": "weights/v0.1/{net}.pth",
+}
+DISTS_FILES = {
+    "torchmetrics": "functional/image/dists_models/weights.pt",
+    "DISTS_pytorch": "weights.pt",
+}
+
+
+def installed_lpips(net: str) -> LPIPS:
+    """LPIPS over `net` ("alex" or "vgg") from installed packages, float32 on the CPU.
+
+    torchvision fetches its backbone at the first use. Raises WeightsError naming what to install.
+    """
+    taps = len(layout(net))
+    tensors = _packaged({name: file.format(net=net) for name, file in LPIPS_FILES.items()})
+    lins = [_tensor(tensors, f"lin{i}.model.1.weight") for i in range(taps)]
+    return LPIPS(_backbone(net), lins)
+
+
+def installed_dists() -> DISTS:
+    """DISTS from installed packages, float32 on the CPU.
+
+    torchvision fetches its backbone at the first use. Raises WeightsError naming what to install.
+    """
+    tensors = _packaged(DISTS_FILES)
+    return DISTS(_backbone("vgg", l2_pool), _tensor(tensors, "alpha"), _tensor(tensors, "beta"))
+
+
+def _backbone(net: str, pool: Pool | None = None) -> Backbone:
+    return Backbone(net, _torchvision_convs(net), pool)
+
+
+def _torchvision_convs(net: str) -> ConvWeights:
+    if find_spec("torchvision") is None:
+        raise WeightsError(
+            "metric weights need torchvision (pip install torchvision) or a folder of weights"
+        )
+    function, weights = BACKBONES[net]
+    try:
+        models: Any = import_module("torchvision.models")
+        model = getattr(models, function)(weights=getattr(models, weights).IMAGENET1K_V1)
+    except (ImportError, RuntimeError) as error:
+        raise WeightsError(f"torchvision does not fit the installed torch: {error}") from error
+    except OSError as error:
+        raise WeightsError(f"torchvision could not fetch its {net} weights: {error}") from error
+    convs = [m for m in model.features if isinstance(m, nn.Conv2d)]
+    return [(conv.weight, cast(Tensor, conv.bias)) for conv in convs]
+
+
+def _packaged(files: dict[str, str]) -> dict[str, Tensor]:
+    for package, name in files.items():
+        spec = find_spec(package)
+        for root in (spec.submodule_search_locations or ()) if spec else ():
+            path = Path(root) / name
+            if path.is_file():
+                return _read(path)
+    raise WeightsError(
+        f"metric weights need one of the packages {', '.join(files)} or a folder of weights"
+    )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"metric weights unreadable: {path}: {error}") from error
+    return cast(dict[str, Tensor], tensors)
+
+
+def _tensor(tensors: dict[str, Tensor], name: str) -> Tensor:
+    if name not in tensors:
+        raise WeightsError(f"metric weights incomplete: the package's file has no {name}")
+    return tensors[name]

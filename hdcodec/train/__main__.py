@@ -1,0 +1,67 @@
+"""`python -m hdcodec.train STAGE --data FOLDER --metric-weights FOLDER --out FOLDER --minutes N`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .run import ORDER, export_weights, measure_throughput, train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Turn a folder of photos into weights, stage by stage."""
+
+
+def _add_stage(name: str) -> None:
+    @main.command(name, help=f"Train stage '{name}'.")
+    @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True,
+                  help="Folder of photos, or of tar files of photos.")
+    @click.option("--metric-weights", type=click.Path(exists=True, path_type=Path),
+                  help="Folder with LPIPS weights; else those of the installed packages.")
+    @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints.")
+    @click.option("--minutes", type=float, required=True, help="Time budget of the stage.")
+    @click.option("--resume", is_flag=True, help="Continue the stage's own checkpoint in --out.")
+    @click.option("--init", type=click.Path(exists=True, path_type=Path),
+                  help="Checkpoint to begin from; default: the newest earlier stage in --out.")
+    @click.option("--device", default="cpu", show_default=True)
+    @click.option("--batch", default=16, show_default=True)
+    @click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
+    @click.option("--lr", type=float, help="Peak learning rate; default: the stage's own.")
+    @click.option("--threads", type=int, help="CPU threads; default: all.")
+    @click.option("--max-steps", type=int, help="Stop after this many steps, too.")
+    @click.option("--limit", type=int, help="Use only the first N photos.")
+    @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")
+    @click.option("--seed", default=0, show_default=True)
+    def command(**options: object) -> None:
+        train(name, **options)  # type: ignore[arg-type]
+
+
+for _name in ORDER:
+    _add_stage(_name)
+
+
+@main.command("export")
+@click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--ladder", type=click.Path(exists=True, path_type=Path),
+              help="JSON list of 201 kept codes, one per quality index; default: the one already there.")
+@click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
+def export_command(checkpoint: Path, folder: Path, ladder: Path | None, notes: tuple[str, ...]) -> None:
+    """Write the runtime weights of CHECKPOINT's averaged model into FOLDER."""
+    export_weights(checkpoint, folder, ladder, dict(n.split("=", 1) for n in notes))
+
+
+@main.command("throughput")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
+@click.option("--metric-weights", type=click.Path(exists=True, path_type=Path))
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--seconds", default=20.0, show_default=True, help="Measured time per stage.")
+def throughput_command(data: Path, metric_weights: Path | None, device: str, seconds: float) -> None:
+    """Images per second and share of time spent on data, per stage."""
+    measure_throughput(data, metric_weights, device, seconds)
+
+
+if __name__ == "__main__":
+    main()

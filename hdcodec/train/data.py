@@ -1,0 +1,69 @@
+"""Photos in memory, random crops out."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+Pixels = NDArray[np.uint8]
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
+
+
+def read_photos(folder: Path, *, smallest: int = 128, limit: int | None = None) -> list[Pixels]:
+    """All photos of a folder (image files and tar files of them) as H x W x 3 uint8 arrays.
+
+    Photos with a side under `smallest` are left out; the order is that of the sorted names.
+    """
+    blobs = [blob for path in sorted(folder.rglob("*")) for blob in _blobs(path)][:limit]
+    with ThreadPoolExecutor() as pool:
+        photos = list(pool.map(_decode, blobs))
+    return [p for p in photos if min(p.shape[:2]) >= smallest]
+
+
+def _blobs(path: Path) -> list[bytes]:
+    if path.suffix.lower() in _SUFFIXES:
+        return [path.read_bytes()]
+    if path.suffix.lower() != ".tar":
+        return []
+    with tarfile.open(path) as tar:
+        members = [m for m in tar.getmembers() if Path(m.name).suffix.lower() in _SUFFIXES]
+        return [f.read() for m in members if (f := tar.extractfile(m)) is not None]
+
+
+def _decode(blob: bytes) -> Pixels:
+    with Image.open(io.BytesIO(blob)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class Crops:
+    """Random square crops, flipped at random; the batch of a step depends on seed and step only."""
+
+    def __init__(self, photos: list[Pixels], *, size: int, batch: int, seed: int = 0) -> None:
+        if not photos:
+            raise ValueError("no photo to train on")
+        self.photos, self.size, self.batch, self.seed = photos, size, batch, seed
+        areas = np.array([p.shape[0] * p.shape[1] for p in photos], dtype=np.float64)
+        self.weights = np.sqrt(areas) / np.sqrt(areas).sum()
+
+    def __call__(self, step: int) -> Tensor:
+        """The batch of `step`: batch x 3 x size x size, float32 in [0, 1], channels last."""
+        rng = np.random.default_rng([self.seed, step])
+        chosen = rng.choice(len(self.photos), self.batch, p=self.weights)
+        crops = np.stack([self._crop(self.photos[i], rng) for i in chosen])
+        return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255)
+
+    def _crop(self, photo: Pixels, rng: np.random.Generator) -> Pixels:
+        top = rng.integers(photo.shape[0] - self.size + 1)
+        left = rng.integers(photo.shape[1] - self.size + 1)
+        crop = photo[top : top + self.size, left : left + self.size]
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        return crop

@@ -1,0 +1,159 @@
+"""The training loop every stage shares: time budget, EMA, mixed precision, checkpoints, log."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .data import Crops
+
+Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, dict[str, float]]]
+"""(batch, progress 0..1, generator) -> loss and named figures for the log."""
+
+
+@dataclass
+class Settings:
+    """How long and how fast: minutes of wall time, peak learning rate, where checkpoints go."""
+
+    out: Path
+    minutes: float
+    lr: float = 1e-3
+    lr_end: float = 0.03
+    warmup_steps: int = 200
+    clip: float = 1.0
+    ema: float = 0.999
+    save_minutes: float = 4.0
+    log_steps: int = 100
+    device: str = "cpu"
+    resume: bool = False
+    max_steps: int | None = None
+
+
+@dataclass
+class Averages:
+    """Means of the figures since the last log line."""
+
+    total: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, figures: dict[str, float]) -> None:
+        """Count one step's figures in."""
+        self.count += 1
+        for name, value in figures.items():
+            self.total[name] = self.total.get(name, 0.0) + value
+
+    def take(self) -> dict[str, float]:
+        """The means; starts again from nothing."""
+        means = {k: v / max(1, self.count) for k, v in self.total.items()}
+        self.total, self.count = {}, 0
+        return means
+
+
+class Trainer:
+    """Trains the parameters of `trained` inside `model`; keeps an EMA copy of `model`."""
+
+    def __init__(self, stage: str, model: nn.Module, trained: list[nn.Parameter], loss: Loss,
+                 crops: Crops, settings: Settings) -> None:
+        self.stage, self.model, self.loss, self.crops, self.set = stage, model, loss, crops, settings
+        self.parameters = trained
+        self.optimizer = torch.optim.AdamW(trained, lr=settings.lr, betas=(0.9, 0.98), weight_decay=1e-4)
+        self.average = copy.deepcopy(model).requires_grad_(False).eval()
+        pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
+        self.averaged = [a for a, b in pairs if b.requires_grad]
+        self.averaging = [b for _, b in pairs if b.requires_grad]
+        self.step, self.seconds = 0, 0.0
+        if settings.resume:
+            self._load()
+
+    def run(self) -> nn.Module:
+        """Train until the budget is spent; returns the EMA model."""
+        budget, averages, last_save = self.set.minutes * 60, Averages(), time.monotonic()
+        start, last_log, data_seconds = time.monotonic() - self.seconds, time.monotonic(), 0.0
+        self.model.train()
+        while self.seconds < budget and (self.set.max_steps is None or self.step < self.set.max_steps):
+            tick = time.monotonic()
+            batch = self.crops(self.step).to(self.set.device, memory_format=torch.channels_last)
+            data_seconds += time.monotonic() - tick
+            averages.add(self._step(batch, self.seconds / budget))
+            now = time.monotonic()
+            self.seconds = now - start
+            if self.step % self.set.log_steps == 0:
+                wall, last_log = now - last_log, now
+                self._log(averages, wall, data_seconds)
+                data_seconds = 0.0
+            if now - last_save > self.set.save_minutes * 60:
+                self.save()
+                last_save = now
+        self.save()
+        return self.average
+
+    def _step(self, batch: Tensor, progress: float) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(self.step)
+        lr = self.set.lr * min(1.0, (self.step + 1) / self.set.warmup_steps) * cosine(progress, self.set.lr_end)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        with autocast(self.set.device):
+            loss, figures = self.loss(batch, progress, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.set.clip))
+        if math.isfinite(norm):
+            self.optimizer.step()
+        self._update_average()
+        self.step += 1
+        return {"loss": float(loss.detach()), "norm": norm if math.isfinite(norm) else 0.0, **figures}
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.set.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.averaged, self.averaging, 1 - decay)
+        for a, b in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            a.copy_(b)
+
+    def _log(self, averages: Averages, wall: float, data: float) -> None:
+        row: dict[str, Any] = {
+            "stage": self.stage, "step": self.step, "minutes": round(self.seconds / 60, 2),
+            "images_per_s": round(averages.count * self.crops.batch / wall, 1),
+            "data_percent": round(100 * data / wall, 1),
+        }
+        row |= {k: round(v, 5) for k, v in averages.take().items()}
+        print(json.dumps(row), flush=True)
+
+    def save(self) -> None:
+        """Write the checkpoint (model, EMA, optimizer, counters) beside, then rename."""
+        self.set.out.mkdir(parents=True, exist_ok=True)
+        state = {"model": self.model.state_dict(), "average": self.average.state_dict(),
+                 "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds}
+        path = self.set.out / f"{self.stage}.pt"
+        torch.save(state, path.with_suffix(".tmp"))
+        path.with_suffix(".tmp").replace(path)
+
+    def _load(self) -> None:
+        path = self.set.out / f"{self.stage}.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.set.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def cosine(progress: float, end: float) -> float:
+    """1 falling to `end` along half a cosine."""
+    return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def autocast(device: str) -> AbstractContextManager[None]:
+    """bfloat16 mixed precision on `device`."""
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)

@@ -1,0 +1,99 @@
+"""A stage from start to end: model, data, loss, loop; and the export of its result."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.model import HdcModel
+from hdcodec.perceptual import LPIPS, load_lpips
+
+from .adversary import Adversary
+from .data import Crops, read_photos
+from .export import export
+from .loop import Settings, Trainer
+from .samples import write_samples
+from .stages import STAGES
+
+ORDER = tuple(STAGES)
+
+
+def train(
+    stage: str, *, data: Path, out: Path, minutes: float, metric_weights: Path | None = None, resume: bool = False,
+    init: Path | None = None, device: str = "cpu", batch: int = 16, crop: int = 128, lr: float | None = None,
+    threads: int | None = None, max_steps: int | None = None, limit: int | None = None, compiled: bool = False,
+    seed: int = 0,
+) -> None:
+    """Train one stage and leave its checkpoint and sample pictures in `out`."""
+    if threads:
+        torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    photos = read_photos(data, smallest=crop, limit=limit)
+    model = start(stage, out, init).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    settings = Settings(out=out, minutes=minutes, lr=lr or STAGES[stage].lr, device=device, resume=resume,
+                        max_steps=max_steps)
+    trainer = prepare(stage, model, Crops(photos, size=crop, batch=batch, seed=seed), settings, metric_weights,
+                      compiled)
+    average = trainer.run()
+    write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
+
+
+def prepare(
+    stage: str, model: HdcModel, crops: Crops, settings: Settings, metric_weights: Path | None, compiled: bool = False
+) -> Trainer:
+    """A trainer for a stage: freezes what does not learn, builds the losses."""
+    model.requires_grad_(False)
+    learning: list[nn.Module] = [model.get_submodule(name) for name in STAGES[stage].parts]
+    for module in learning:
+        module.requires_grad_(True)
+    lpips: LPIPS = load_lpips("alex", metric_weights).to(settings.device, memory_format=torch.channels_last)
+    lpips.eval().requires_grad_(False)
+    adversary = Adversary([64, 192, 384, 256, 256]).to(settings.device)
+    loss = STAGES[stage].loss(model, lpips, adversary)
+    if compiled:
+        model.lic.compile()
+        lpips.backbone.compile()
+    trained = [p for module in learning for p in module.parameters()]
+    players = trained + list(adversary.parameters()) if stage == ORDER[-1] else trained
+    return Trainer(stage, model, players, loss, crops, settings)
+
+
+def start(stage: str, out: Path, init: Path | None) -> HdcModel:
+    """The model a stage begins with: `init`, else the newest earlier stage in `out`, else untrained."""
+    earlier = [out / f"{name}.pt" for name in reversed(ORDER[: ORDER.index(stage)])]
+    path = init or next((p for p in earlier if p.exists()), None)
+    return HdcModel(Config()) if path is None else load_average(path)
+
+
+def load_average(checkpoint: Path) -> HdcModel:
+    """The averaged model of a checkpoint; parts it lacks stay untrained."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model = HdcModel(Config())
+    model.load_state_dict(state["average"], strict=False)
+    return model
+
+
+def export_weights(checkpoint: Path, folder: Path, ladder: Path | None, notes: dict[str, str]) -> None:
+    """Runtime weights with the given ladder, else the folder's, else one without indices."""
+    steps: list[int] = [0] * 201
+    if ladder is not None:
+        steps = json.loads(ladder.read_text())
+    elif (folder / "manifest.json").exists():
+        steps = json.loads((folder / "manifest.json").read_text())["ladder"]
+    export(load_average(checkpoint), folder, {"ladder": steps, "training": notes})
+
+
+def measure_throughput(data: Path, metric_weights: Path | None, device: str, seconds: float) -> None:
+    """Print one log line per stage, each trained for `seconds` from random weights."""
+    photos = read_photos(data, limit=400)
+    for stage in ORDER:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Settings(out=Path(folder), minutes=seconds / 60, device=device, log_steps=20)
+            model: Any = HdcModel(Config()).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            prepare(stage, model, Crops(photos, size=128, batch=16), settings, metric_weights).run()

@@ -1,0 +1,290 @@
+"""What each stage trains and by which loss.
+
+The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`. Only the named parts of the
+model learn in a stage; everything else is frozen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hdcodec.entropy.fixedpoint import QUALITIES
+from hdcodec.models.hdc.drv import sample
+from hdcodec.models.hdc.model import HdcModel, mix_codes
+from hdcodec.perceptual import LPIPS
+
+from .adversary import Adversary
+from .loop import Loss
+
+LAMBDA = (0.008, 1.0)
+"""Bits per pixel against distortion at the lowest and the highest quality."""
+
+MSE_WEIGHT = 150.0
+"""Weight of the squared error on [0, 1] beside LPIPS (the No-GAN baseline of MS-ILLM)."""
+
+LPIPS_FROM = 0.2
+"""Part of the `lic` stage that is trained without LPIPS."""
+
+FUSE_FROM = 0.75
+"""Part of the `vq` stage after which half of each batch sees the LIC stream."""
+
+ADVERSARY_FROM = 0.4
+"""Part of the `drv2` stage after which the adversary joins."""
+
+KEEP_CODES = 16
+"""Kept codes k of the file format; the kept fraction is (k / 15)**2."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The parts of the model that learn, the loss, and the peak learning rate."""
+
+    parts: tuple[str, ...]
+    loss: Callable[[HdcModel, LPIPS, Adversary], Loss]
+    lr: float = 1e-3
+
+
+class Decoded(NamedTuple):
+    """The frozen LIC stream's view of a batch."""
+
+    quality: Tensor
+    base: Tensor
+    features: Tensor
+    latent: Tensor
+    hyper: Tensor
+
+
+def trade_off(quality: Tensor) -> Tensor:
+    """The factor on distortion for quality indices 0..200, exponential in quality."""
+    low, high = (math.log(v) for v in LAMBDA)
+    return (low + (high - low) * quality / (QUALITIES - 1)).exp()
+
+
+def lic_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
+    """Rate + MSE, later rate + MSE + LPIPS; every sample has a quality of its own."""
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        quality = random_quality(x, generator)
+        out = model.lic(x, quality)
+        pixels = x.shape[2] * x.shape[3]
+        bpp = (out.y_bits + out.z_bits) / pixels
+        mse = squared_error(out.base, x)
+        seen = torch.zeros_like(mse)
+        distortion = 1.4 * MSE_WEIGHT * mse
+        if progress >= LPIPS_FROM:
+            seen = perceived(lpips, out.base, x)
+            distortion = MSE_WEIGHT * mse + seen
+        factor = trade_off(quality.float())
+        low = quality < QUALITIES // 2
+        return (factor**-0.5 * (bpp + factor * distortion)).mean(), {
+            "bpp_low": mean(bpp[low]), "bpp_high": mean(bpp[~low]), "z_bpp": mean(out.z_bits / pixels),
+            "psnr_low": psnr(mse[low]), "psnr_high": psnr(mse[~low]), "lpips": mean(seen),
+        }
+
+    return loss
+
+
+def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
+    """Tokenizer: first alone, then with half of each batch fused with the LIC stream."""
+    usage = torch.zeros(model.cfg.codes)
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        alone = x.shape[0] if progress < FUSE_FROM else x.shape[0] // 2
+        seen_base = torch.full_like(x, 0.5)
+        if alone < x.shape[0]:
+            base = decode(model, x[alone:], generator, QUALITIES // 2).base
+            seen_base[alone:] = base
+        codes, indices, commitment = model.codebook.quantise(model.vq_encoder(x, seen_base))
+        picture = model.vq_decoder(codes[:alone])
+        if alone < x.shape[0]:
+            eighth, sixteenth = model.lic_features(base)
+            fidelity = random_fidelity(base, generator)
+            fused = model.vq_decoder(codes[alone:], (base, eighth, sixteenth), fidelity)
+            picture = torch.cat([picture, fused])
+        mse, seen = squared_error(picture, x), perceived(lpips, picture, x)
+        usage.mul_(0.98).add_(torch.bincount(indices.flatten().cpu(), minlength=len(usage)).float())
+        total = (0.4 * MSE_WEIGHT * mse + seen).mean() + commitment
+        return total, {
+            "mse_db": psnr(mse[:alone]), "lpips": mean(seen[:alone]), "fused_db": psnr(mse[alone:]),
+            "fused_lpips": mean(seen[alone:]), "commitment": mean(commitment), **entropy_of(usage),
+        }
+
+    return loss
+
+
+def prior_loss(model: HdcModel, _: LPIPS, __: Adversary) -> Loss:
+    """Cross-entropy of the index prior, and of the mask predictor without its DRV."""
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        lic = decode(model, x, generator)
+        indices = tokens(model, x, lic.base)
+        logits = model.prior(lic.latent, lic.hyper).float()
+        bits = F.cross_entropy(logits, indices, reduction="none") / math.log(2)
+        kept = most_uncertain(logits, random_keep(x, generator))
+        _, sixteenth = model.lic_features(lic.base)
+        drv = x.new_zeros(x.shape[0], model.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+        guess = model.predictor(model.codebook.lookup(indices), kept, sixteenth, drv).float()
+        missing, right = missing_loss(guess, indices, kept)
+        return bits.mean() + missing, {
+            "bits_per_index": mean(bits), "missing_nats": mean(missing), "predicted_percent": 100 * right,
+            "kept_bits": mean(bits[kept[:, 0]]),
+        }
+
+    return loss
+
+
+def drv1_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
+    """DRVs from the ground truth, with enhancement, prediction and correction."""
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        lic = decode(model, x, generator)
+        first, second = model.drv_encoder(x, lic.base)
+        total, figures, _ = task_loss(model, lpips, x, lic, first, second, generator)
+        return total, figures
+
+    return loss
+
+
+def drv2_loss(model: HdcModel, lpips: LPIPS, adversary: Adversary) -> Loss:
+    """Denoisers imitate the DRVs through the unrolled sampler; task losses; a late adversary."""
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        lic = decode(model, x, generator)
+        with torch.no_grad():
+            targets = model.drv_encoder(x, lic.base)
+        steps = int(torch.tensor([1, 2, 4])[torch.randint(0, 3, (1,), generator=generator)])
+        condition = model.condition(lic.features)
+        sampled = []
+        for denoiser, target in zip(model.denoisers, targets, strict=True):
+            noise = torch.randn(target.shape, generator=generator).to(x.device)
+            sampled.append(sample(denoiser, condition, noise, steps))  # type: ignore[arg-type]
+        imitation = sum(F.l1_loss(a, b.float()) for a, b in zip(sampled, targets, strict=True))
+        total, figures, (picture, fidelity) = task_loss(model, lpips, x, lic, *sampled, generator)
+        if progress >= ADVERSARY_FROM:
+            adversarial, more = adversary.loss(lpips, picture, x, 1 - fidelity.flatten())
+            total, figures = total + adversarial, figures | more
+        return total + imitation, figures | {"imitation": float(imitation)}
+
+    return loss
+
+
+def task_loss(
+    model: HdcModel, lpips: LPIPS, x: Tensor, lic: Decoded, first: Tensor, second: Tensor, generator: torch.Generator
+) -> tuple[Tensor, dict[str, float], tuple[Tensor, Tensor]]:
+    """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs."""
+    x_lic = model.enhancer(lic.base, lic.features, first)
+    indices = tokens(model, x, lic.base)
+    with torch.no_grad():
+        logits = model.prior(lic.latent, lic.hyper)
+    kept = most_uncertain(logits, random_keep(x, generator))
+    eighth, sixteenth = model.lic_features(x_lic)
+    codes = model.codebook.lookup(indices)
+    guess = model.predictor(codes, kept, sixteenth, second).float()
+    missing, right = missing_loss(guess, indices, kept)
+    fidelity = random_fidelity(x, generator)
+    mixed = mix_codes(codes, kept, guess, model.codebook.vectors())
+    picture = model.vq_decoder(mixed, (x_lic, eighth, sixteenth), fidelity)
+    both = torch.cat([x_lic.float(), picture.float()])
+    mse = squared_error(both, torch.cat([x, x]))
+    seen = perceived(lpips, both, torch.cat([x, x]))
+    exact, n = 0.25 + 0.75 * fidelity.flatten(), x.shape[0]
+    total = 0.5 * (MSE_WEIGHT * mse[:n] + seen[:n]).mean() + (MSE_WEIGHT * exact * mse[n:] + seen[n:]).mean()
+    return total + 0.02 * missing, {
+        "base_db": psnr(squared_error(lic.base, x)), "lic_db": psnr(mse[:n]), "lic_lpips": mean(seen[:n]),
+        "out_db": psnr(mse[n:]), "out_lpips": mean(seen[n:]), "missing_nats": mean(missing),
+        "predicted_percent": 100 * right,
+    }, (picture, fidelity)
+
+
+@torch.no_grad()
+def decode(model: HdcModel, x: Tensor, generator: torch.Generator, below: int = QUALITIES) -> Decoded:
+    """What the frozen LIC stream makes of a batch at random qualities (under `below`)."""
+    quality = random_quality(x, generator, below)
+    out = model.lic(x, quality)
+    return Decoded(quality, out.base.float().clamp(0, 1), out.features, out.latent, out.hyper)
+
+
+@torch.no_grad()
+def tokens(model: HdcModel, x: Tensor, base: Tensor) -> Tensor:
+    """VQ indices of a batch, N x h x w."""
+    return model.codebook.indices(model.vq_encoder(x, base))
+
+
+def most_uncertain(logits: Tensor, fraction: Tensor) -> Tensor:
+    """The positions whose likeliest code is least likely: bool N x 1 x h x w; `fraction` N."""
+    top = logits.detach().float().softmax(1).amax(1).flatten(1)
+    rank = top.argsort(1).argsort(1)
+    kept = rank < (fraction[:, None] * top.shape[1]).round()
+    return kept.unflatten(1, logits.shape[2:])[:, None]
+
+
+def missing_loss(guess: Tensor, indices: Tensor, kept: Tensor) -> tuple[Tensor, float]:
+    """Cross-entropy over missing indices (label smoothing 0.1, as MAGE), and the share guessed right."""
+    missing = ~kept[:, 0]
+    if not bool(missing.any()):
+        return guess.sum() * 0, 0.0
+    loss = F.cross_entropy(guess, indices, reduction="none", label_smoothing=0.1)
+    right = (guess.argmax(1) == indices)[missing].float().mean()
+    return loss[missing].mean(), float(right)
+
+
+def random_quality(x: Tensor, generator: torch.Generator, below: int = QUALITIES) -> Tensor:
+    """A quality index per sample."""
+    return torch.randint(0, below, (x.shape[0],), generator=generator).to(x.device)
+
+
+def random_keep(x: Tensor, generator: torch.Generator) -> Tensor:
+    """A kept fraction of the file format per sample."""
+    codes = torch.randint(0, KEEP_CODES, (x.shape[0],), generator=generator)
+    return ((codes / (KEEP_CODES - 1)) ** 2).to(x.device)
+
+
+def random_fidelity(x: Tensor, generator: torch.Generator) -> Tensor:
+    """A fidelity per sample, N x 1 x 1 x 1, both ends often."""
+    w = torch.rand(x.shape[0], 1, 1, 1, generator=generator) * 1.5 - 0.25
+    return w.clamp(0, 1).to(x.device)
+
+
+def squared_error(picture: Tensor, x: Tensor) -> Tensor:
+    """Mean squared error of each sample."""
+    return F.mse_loss(picture.float(), x, reduction="none").mean((1, 2, 3))
+
+
+def perceived(lpips: LPIPS, picture: Tensor, x: Tensor) -> Tensor:
+    """LPIPS of each sample."""
+    return lpips(picture.float().clamp(-0.05, 1.05), x).flatten()
+
+
+def entropy_of(usage: Tensor) -> dict[str, float]:
+    """Entropy in bits of a histogram of indices, and the share of codes ever used."""
+    share = usage / usage.sum().clamp(min=1)
+    entropy = -(share * share.clamp(min=1e-12).log2()).sum()
+    return {"index_entropy": float(entropy), "codes_used": float((usage > 0.5).float().mean())}
+
+
+def mean(x: Tensor) -> float:
+    """Mean as a float; 0 for an empty tensor."""
+    return float(x.detach().mean()) if x.numel() else 0.0
+
+
+def psnr(mse: Tensor) -> float:
+    """Mean PSNR in dB of per-sample errors on [0, 1]."""
+    return mean(-10 * torch.log10(mse.detach().clamp(min=1e-7)))
+
+
+_FUSION = ("enhancer", "predictor", "vq_decoder", "lic_features")
+
+STAGES: dict[str, Stage] = {
+    "lic": Stage(("lic",), lic_loss),
+    "vq": Stage(("vq_encoder", "codebook", "vq_decoder", "lic_features"), vq_loss),
+    "prior": Stage(("prior", "predictor"), prior_loss),
+    "drv1": Stage(("drv_encoder", *_FUSION), drv1_loss, 6e-4),
+    "drv2": Stage(("condition", "denoisers", *_FUSION), drv2_loss, 5e-4),
+}

@@ -1,0 +1,255 @@
+"""PSNR, MS-SSIM, LPIPS and DISTS: their definitions, and the weights they are made of."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from hdcodec import HdcError, WeightsError
+from hdcodec.eval import METRICS, Reference, measure
+from hdcodec.perceptual import DISTS, LPIPS, load_backbone, load_dists, load_lpips
+
+CHANNELS = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}
+CONVS = {
+    "alex": [(64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3)],
+    "vgg": [
+        *[(64, 3, 3), (64, 64, 3), (128, 64, 3), (128, 128, 3), (256, 128, 3)],
+        *[(256, 256, 3)] * 2,
+        *[(512, 256, 3), *[(512, 512, 3)] * 5],
+    ],
+}
+Net = LPIPS | DISTS
+
+
+# Of the astronaut's face, every pixel repeated 4 x 4: by an independent implementation.
+TRAINED = {
+    "psnr": 21.15334,
+    "msssim": 0.86197,
+    "lpips_alex": 0.33391,
+    "lpips_vgg": 0.51835,
+    "dists": 0.37415,
+}
+
+
+def shared_weights() -> Path:
+    """Trained metric weights; tests that need them are skipped without."""
+    beside = Path(__file__).parents[2] / "shared" / "weights"
+    folder = Path(os.environ.get("HDC_METRIC_WEIGHTS", beside))
+    if not folder.is_dir():
+        pytest.skip("no trained metric weights: HDC_METRIC_WEIGHTS names their folder")
+    return folder
+
+
+def random_net(net: str) -> dict[str, torch.Tensor]:
+    """Weights of the right shapes that keep the activations' size from layer to layer."""
+    random = torch.Generator().manual_seed(0)
+    tensors = {}
+    for i, (outputs, inputs, side) in enumerate(CONVS[net]):
+        spread = math.sqrt(2 / (inputs * side * side))
+        kernel = torch.randn(outputs, inputs, side, side, generator=random) * spread
+        tensors[f"conv{i}.weight"], tensors[f"conv{i}.bias"] = kernel, torch.zeros(outputs)
+    lins = {f"lin{i}": torch.rand(c, generator=random) / c for i, c in enumerate(CHANNELS[net])}
+    return tensors | lins
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    save_file(random_net("alex"), folder / "lpips_alex.safetensors")
+    halves = {name: tensor.half() for name, tensor in random_net("vgg").items()}
+    save_file(halves, folder / "lpips_vgg_fp16.safetensors")
+    ones = torch.ones(1, 1475, 1, 1)
+    save_file({"alpha": ones, "beta": ones.clone()}, folder / "dists_alpha_beta.safetensors")
+    return folder
+
+
+LOADERS: dict[str, Callable[[Path], Net]] = {
+    "lpips_alex": lambda folder: load_lpips("alex", folder),
+    "lpips_vgg": lambda folder: load_lpips("vgg", folder),
+    "dists": load_dists,
+}
+
+
+@pytest.fixture(params=list(LOADERS))
+def net(request: pytest.FixtureRequest, random_weights: Path) -> Net:
+    return LOADERS[request.param](random_weights)
+
+
+@pytest.fixture
+def pair(small_astronaut: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two different photographs and their blurred copies: 2 x 3 x 64 x 64."""
+    whole = torch.tensor(np.asarray(small_astronaut)).permute(2, 0, 1) / 255
+    clear = torch.stack([whole[:, :64, :64], whole[:, 64:, 64:]])
+    return clear, torch.nn.functional.avg_pool2d(clear, 5, 1, 2)
+
+
+def test_psnr_of_a_constant_error() -> None:
+    black, gray = np.zeros((5, 7, 3), np.uint8), np.full((5, 7, 3), 51, np.uint8)
+    assert measure(black, gray, ["psnr"])["psnr"] == pytest.approx(20 * math.log10(5))
+    assert measure(black, black, ["psnr"])["psnr"] == math.inf
+
+
+def test_ms_ssim_is_one_for_equal_pictures_and_falls_with_damage(coffee: Image.Image) -> None:
+    copies = [coffee, coffee.reduce(2).resize(coffee.size), coffee.reduce(8).resize(coffee.size)]
+    equal, blurred, ruined = (measure(coffee, c, ["msssim"])["msssim"] for c in copies)
+    assert equal == pytest.approx(1)
+    assert equal > blurred > ruined > 0
+
+
+def test_pictures_and_arrays_measure_alike(small_cat: Image.Image) -> None:
+    worse = small_cat.reduce(2).resize(small_cat.size)
+    arrays = np.asarray(small_cat), np.asarray(worse)
+    assert measure(small_cat, worse, ["psnr"]) == measure(*arrays, ["psnr"])
+
+
+def test_gray_pictures_are_compared_as_colour(small_cat: Image.Image) -> None:
+    gray = small_cat.convert("L")
+    assert measure(gray.convert("RGB"), gray, ["psnr"])["psnr"] == math.inf
+
+
+def test_what_is_undefined_for_a_small_picture_is_nan(random_weights: Path) -> None:
+    tiny = np.zeros((8, 8, 3), np.uint8)
+    values = measure(tiny, tiny + 1, weights=str(random_weights))
+    assert list(values) == list(METRICS)
+    assert [name for name, value in values.items() if math.isnan(value)] == list(METRICS)[1:]
+
+
+def test_smallest_pictures_are_measured(random_weights: Path) -> None:
+    for name, metric in METRICS.items():
+        black = np.zeros((metric.min_side, metric.min_side, 3), np.uint8)
+        value = measure(black, black + 9, [name], weights=str(random_weights))[name]
+        assert math.isfinite(value), name
+
+
+def test_unequal_sizes_and_unknown_names_are_errors() -> None:
+    a, b = np.zeros((5, 7, 3), np.uint8), np.zeros((7, 5, 3), np.uint8)
+    with pytest.raises(HdcError, match="7x5 and 5x7"):
+        measure(a, b, ["psnr"])
+    with pytest.raises(HdcError, match="'ssim'"):
+        measure(a, a, ["ssim"])
+    with pytest.raises(HdcError, match="float32"):
+        measure(a, a.astype(np.float32), ["psnr"])
+
+
+def test_a_reference_gives_the_same_every_time(
+    random_weights: Path, small_coffee: Image.Image
+) -> None:
+    copies = [small_coffee.reduce(n).resize(small_coffee.size) for n in (2, 4)]
+    reference = Reference(small_coffee, ["lpips_alex"], weights=str(random_weights))
+    first, second = (reference.compare(c)["lpips_alex"] for c in copies)
+    assert reference.compare(copies[0])["lpips_alex"] == first != second
+
+
+def test_distance_is_zero_for_equals_and_symmetric(
+    net: Net, pair: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    a, b = pair
+    torch.testing.assert_close(net(a, a), torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(net(a, b), net(b, a))
+    assert (net(a, b) > 1e-3).all()
+
+
+def test_each_picture_of_a_batch_stands_alone(
+    net: Net, pair: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    a, b = pair
+    single = torch.cat([net(x[None], y[None]) for x, y in zip(a, b, strict=True)])
+    torch.testing.assert_close(net(a, b), single)
+
+
+def test_kept_features_give_the_same_distance(
+    net: Net, pair: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    a, b = pair
+    assert torch.equal(net(a, b), net.distance(net.features(a), net.features(b)))
+
+
+def test_gradient_reaches_the_picture_and_nothing_else(
+    net: Net, pair: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    a, b = pair
+    moving = b.clone().requires_grad_()
+    before = net(a, moving)
+    before.sum().backward()
+    assert moving.grad is not None
+    assert not any(p.requires_grad for p in net.parameters())
+    step = 0.1 * moving.grad / moving.grad.norm()
+    assert net(a, b - step).sum() < before.sum()
+
+
+def test_gradient_is_finite_where_nothing_is_active(net: Net) -> None:
+    black = torch.zeros(1, 3, 64, 64, requires_grad=True)
+    net(black, torch.ones(1, 3, 64, 64)).backward()
+    assert black.grad is not None
+    assert black.grad.isfinite().all()
+
+
+def test_half_precision_and_channels_last(
+    net: Net, pair: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    a, b = pair
+    exact = net(a, b)
+    for conv in net.backbone.convs:
+        weight = conv.get_parameter("weight")
+        weight.data = weight.to(memory_format=torch.channels_last)
+    last = b.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(net(a, last), exact)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net.features(a)[-1].dtype == torch.bfloat16
+        near = net(a, b)
+        net.backbone.convs.bfloat16()
+        stored = net(a, b)
+    assert near.dtype == stored.dtype == torch.float32
+    torch.testing.assert_close(near, exact, rtol=0.02, atol=1e-3)
+    torch.testing.assert_close(stored, near, rtol=0.02, atol=1e-3)
+
+
+def test_bare_backbone_gives_the_taps(random_weights: Path) -> None:
+    backbone = load_backbone("vgg", random_weights)
+    taps = backbone(torch.rand(1, 3, 32, 48))
+    assert backbone.channels == CHANNELS["vgg"] == tuple(t.shape[1] for t in taps)
+    assert [tuple(t.shape[2:]) for t in taps] == [(32, 48), (16, 24), (8, 12), (4, 6), (2, 3)]
+    assert all((t >= 0).all() for t in taps)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("lpips_alex", "lpips_alex.safetensors"),
+        ("lpips_vgg", "lpips_vgg.safetensors"),
+        ("dists", "dists_alpha_beta.safetensors"),
+    ],
+)
+def test_missing_and_broken_files_are_named(name: str, file: str, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=file):
+        LOADERS[name](tmp_path)
+    (tmp_path / file).write_bytes(b"no tensors")
+    with pytest.raises(WeightsError, match=f"unreadable.*{file}"):
+        LOADERS[name](tmp_path)
+
+
+def test_incomplete_and_foreign_tensors_are_named(random_weights: Path, tmp_path: Path) -> None:
+    file = tmp_path / "lpips_alex.safetensors"
+    good = load_file(random_weights / file.name)
+    save_file({k: v for k, v in good.items() if k != "conv3.bias"}, file)
+    with pytest.raises(WeightsError, match=r"has no conv3\.bias"):
+        load_lpips("alex", tmp_path)
+    save_file(good | {"conv1.weight": torch.zeros(192, 64, 3, 3)}, file)
+    with pytest.raises(WeightsError, match="conv1"):
+        load_lpips("alex", tmp_path)
+    save_file(good | {"lin4": torch.zeros(255)}, file)
+    with pytest.raises(WeightsError, match="255"):
+        load_lpips("alex", tmp_path)
+
+
+def test_values_of_the_trained_networks(photos: dict[str, Image.Image]) -> None:
+    weights = shared_weights()
+    clear = np.asarray(photos["astronaut"])[:192, 128:384]
+    coarse = clear[::4, ::4].repeat(4, 0).repeat(4, 1)
+    assert measure(clear, coarse, weights=str(weights)) == pytest.approx(TRAINED, abs=1e-4)
