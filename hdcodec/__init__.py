@@ -27,6 +27,7 @@ from hdcodec._errors import (
 if TYPE_CHECKING:
     from hdcodec._symbols import info
     from hdcodec.codec import Codec, compress, decompress
+    from hdcodec.pillow_plugin import register
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ __all__ = [
     "compress",
     "decompress",
     "info",
+    "register",
 ]
 
 _LAZY = {
@@ -56,6 +58,7 @@ _LAZY = {
     "compress": "hdcodec.codec",
     "decompress": "hdcodec.codec",
     "info": "hdcodec._symbols",
+    "register": "hdcodec.pillow_plugin",
 }
 
 

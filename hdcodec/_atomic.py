@@ -26,6 +26,8 @@ _REASONS = {
     errno.EROFS: "the file system is read-only",
 }
 
+_OPEN_FILES = "/proc/self/fd"
+
 
 def write_bytes(target: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
     """Write `data` to the file `target`, whole or not at all.
@@ -40,9 +42,9 @@ def write_bytes(target: str | os.PathLike[str], data: bytes, *, force: bool = Fa
 def replacing(target: str | os.PathLike[str], *, force: bool = False) -> Iterator[BinaryIO]:
     """Yield a binary stream whose content becomes the file `target` when the block succeeds.
 
-    The content goes to a temporary file in the same directory, is synced and renamed; if the block
-    fails, the temporary file is removed and `target` is as it was. A device or a pipe is written
-    directly.
+    The content goes to a temporary file in the same directory, is synced and gets its name; if the
+    block fails, the temporary file is removed and `target` is as it was. Where the system has files
+    without a name, not even a kill leaves one behind. A device or a pipe is written directly.
 
     Raises OutputError if `target` exists (unless `force`), or in place of any OSError.
     """
@@ -53,12 +55,11 @@ def replacing(target: str | os.PathLike[str], *, force: bool = False) -> Iterato
                 yield stream
             return
         _refuse(path, force)
-        with _temporary(path) as (stream, temporary):
+        nameless = _nameless(path.parent)
+        with _named_late(nameless, path, force) if nameless else _renamed(path, force) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-            stream.close()
-            _publish(temporary, path, force)
 
 
 @contextlib.contextmanager
@@ -87,16 +88,58 @@ def _refuse(path: Path, force: bool) -> None:
         raise OutputError(f"{path} exists already")
 
 
+def _nameless(folder: Path) -> BinaryIO | None:
+    """A new file without a name on the file system of `folder`, if that can make one."""
+    if not (hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES)):
+        return None
+    try:
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
+    except OSError:
+        return None
+
+
 @contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """Yield a new file beside `path` and its name; whatever happens, the name is gone after."""
-    temporary = path.parent / f".hdc-{secrets.token_hex(8)}.tmp"
+def _named_late(stream: BinaryIO, path: Path, force: bool) -> Iterator[BinaryIO]:
+    """Yield the nameless `stream`, which gets the name `path` at the end."""
+    with stream:
+        yield stream
+        folder = os.open(_OPEN_FILES, os.O_RDONLY)
+        try:
+            _link(str(stream.fileno()), folder, path, force)
+        finally:
+            os.close(folder)
+
+
+def _link(name: str, folder: int, path: Path, force: bool) -> None:
+    """Give the open file `name` of `folder` a name; one that exists is replaced by a rename."""
+    try:
+        os.link(name, path, src_dir_fd=folder, follow_symlinks=True)
+    except FileExistsError:
+        if not force:
+            raise OutputError(f"{path} exists already") from None
+        temporary = _temporary(path)
+        os.link(name, temporary, src_dir_fd=folder, follow_symlinks=True)
+        try:
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _renamed(path: Path, force: bool) -> Iterator[BinaryIO]:
+    """Yield a new file beside `path`, which gets that name at the end."""
+    temporary = _temporary(path)
     stream = temporary.open("xb")
     try:
         with stream:
-            yield stream, temporary
+            yield stream
+        _publish(temporary, path, force)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.parent / f".hdc-{secrets.token_hex(8)}.tmp"
 
 
 def _publish(temporary: Path, path: Path, force: bool) -> None:

@@ -56,3 +56,17 @@ class DeviceError(HdcError):
 
 class OutputError(HdcError):
     """The output exists already or cannot be written."""
+
+
+def describe(error: Exception) -> str:
+    """One line on any error, for the user: what went wrong, where known without program terms."""
+    text = " ".join(str(error).split())
+    if isinstance(error, HdcError):
+        return text
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in text):
+        return "not enough memory for this picture"
+    if isinstance(error, ModuleNotFoundError):
+        return f"this needs the Python package {error.name}, which is not installed"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"unforeseen {type(error).__name__}: {text} (HDC_DEBUG=1 shows where)"

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from . import weights
+from ._errors import CorruptError
 from .entropy.coder import Decoder
 from .entropy.latents import SymbolCodec, Symbolic
 from .format import MAX_PIXELS, Container, Header, kept_fraction, unpack
@@ -28,12 +29,23 @@ def symbol_codec(model: int) -> SymbolCodec:
     try:
         return SymbolCodec(load(data))
     except SafetensorError as error:
-        raise WeightsError(f"entropy.safetensors of model {model} cannot be parsed: {error}") from error
+        raise WeightsError(
+            f"entropy.safetensors of model {model} cannot be parsed: {error}"
+        ) from error
 
 
 def hyper_size(header: Header) -> tuple[int, int]:
     """Rows and columns of hyper-latents."""
     return -(-header.height // STRIDE), -(-header.width // STRIDE)
+
+
+def least_payload(header: Header) -> int:
+    """The fewest bytes a range stream may have: one per 4 hyper-latent positions (16,384 pixels).
+
+    So a few bytes cannot claim a picture that takes gigabytes and minutes to decode.
+    """
+    rows, columns = hyper_size(header)
+    return rows * columns // 4
 
 
 def keep_fraction(kept: int) -> tuple[int, int]:
@@ -44,8 +56,15 @@ def keep_fraction(kept: int) -> tuple[int, int]:
 def read_symbols(box: Container) -> Symbolic:
     """The symbols of a file; raises UnknownModelError, WeightsError, CorruptError."""
     header = box.header
+    if len(box.payload) < least_payload(header):
+        raise CorruptError(
+            f"a range stream of {len(box.payload)} bytes cannot hold "
+            f"{header.width} x {header.height} pixels"
+        )
     coder = Decoder(box.payload)
-    return symbol_codec(header.model).code(coder, hyper_size(header), header.quality, keep_fraction(header.kept), None)
+    return symbol_codec(header.model).code(
+        coder, hyper_size(header), header.quality, keep_fraction(header.kept), None
+    )
 
 
 def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
@@ -55,13 +74,21 @@ def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     bits = symbols.lic_bits + symbols.vq_bits
     lic = round(len(box.payload) * symbols.lic_bits / bits) if bits else len(box.payload)
     return {
-        "format": "hdc", "version": header.version, "model": weights.family_of(header.model)[1],
-        "model_id": header.model, "width": header.width, "height": header.height,
-        "quality": header.quality / 2, "kept_fraction": round(kept_fraction(header.kept), 4),
-        "kept_indices": int(symbols.kept.sum()), "bytes": len(data),
+        "format": "hdc",
+        "version": header.version,
+        "model": weights.family_of(header.model)[1],
+        "model_id": header.model,
+        "width": header.width,
+        "height": header.height,
+        "quality": header.quality / 2,
+        "kept_fraction": round(kept_fraction(header.kept), 4),
+        "kept_indices": int(symbols.kept.sum()),
+        "bytes": len(data),
         "bpp": round(8 * len(data) / (header.width * header.height), 5),
-        "header_bytes": box.header_bytes, "chunk_bytes": box.chunk_bytes,
-        "lic_bytes": lic, "vq_bytes": len(box.payload) - lic,
+        "header_bytes": box.header_bytes,
+        "chunk_bytes": box.chunk_bytes,
+        "lic_bytes": lic,
+        "vq_bytes": len(box.payload) - lic,
         "chunks": {CHUNK_NAMES.get(k, str(k)): len(v) for k, v in box.chunks.items()},
         "symbols_sha256": symbols.sha256(),
     }

@@ -1,11 +1,12 @@
 """The path of one image, in both directions.
 
-    compress:   picture -> padded pixels -> y, z -> [range stream: z, y -> base -> kept indices] -> .hdc
-    decompress: .hdc -> checks -> [range stream: z, y, kept indices] -> networks -> cropped pixels
+compress:   picture -> padded pixels -> y, z -> [range stream: z, y -> base -> kept indices] -> .hdc
+decompress: .hdc -> checks -> [range stream: z, y, kept indices] -> networks -> cropped pixels
 """
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,18 @@ from PIL import Image
 
 from . import weights
 from ._errors import CorruptError, TargetError, UnknownModelError
-from ._symbols import STRIDE, hyper_size, keep_fraction, read_symbols, symbol_codec
+from ._symbols import (
+    STRIDE,
+    hyper_size,
+    keep_fraction,
+    least_payload,
+    read_symbols,
+    symbol_codec,
+)
 from .entropy.coder import Encoder
 from .entropy.latents import Source, Symbolic
 from .format import ALPHA, EXIF, GRAY, MAX_PIXELS, XMP, Container, Header, pack, unpack
+from .format.header import KEPT_STEPS
 from .images import Picture, attach, detach, from_pil
 
 if TYPE_CHECKING:
@@ -35,12 +44,13 @@ class Codec:
     """
 
     def __init__(self, model: str | int = "hdc", device: str = "auto") -> None:
-        from .models.hdc.runtime import Networks
+        from .models import load_networks
 
         self.model_id, self.name = weights.family_of(model)
         self.symbols = symbol_codec(self.model_id)
-        self.networks: Networks = Networks.load(weights.find(self.model_id), device)
-        self.ladder: list[int] = weights.find(self.model_id).manifest["ladder"]
+        found = weights.find(self.model_id)
+        self.networks: Networks = load_networks(self.name, found, device)
+        self.ladder: list[int] = found.manifest["ladder"]
 
     @property
     def device(self) -> str:
@@ -65,14 +75,16 @@ class Codec:
         the kept fraction of VQ indices, else the quality decides. `verify` decodes the symbols
         again and compares. Raises ImageError, TooLargeError, TargetError, ValueError.
         """
+        if sum(given is not None for given in (quality, bpp, target_size)) > 1:
+            raise ValueError("give one of quality, bpp and target_size")
+        if kept is not None and not 0 <= kept <= KEPT_STEPS:
+            raise ValueError(f"kept must lie between 0 and {KEPT_STEPS}")
         picture = image if isinstance(image, Picture) else from_pil(image)
         chunks = detach(picture, keep_metadata)
         latents = self.networks.analyse(pad(np.asarray(picture.rgb)))
         encode = _Encode(self, latents, picture.rgb.size, chunks, kept)
         if bpp is None and target_size is None:
             data, symbols = encode(quality_index(50.0 if quality is None else quality))
-        elif quality is not None or (bpp is not None and target_size is not None):
-            raise ValueError("give one of quality, bpp and target_size")
         else:
             data, symbols = encode.within(_limit(picture.rgb.size, bpp, target_size))
         if verify and read_symbols(unpack(data)).sha256() != symbols.sha256():
@@ -80,7 +92,12 @@ class Codec:
         return data
 
     def decompress(
-        self, data: bytes, *, fidelity: float = 0.5, steps: int | None = None, max_pixels: int = MAX_PIXELS
+        self,
+        data: bytes,
+        *,
+        fidelity: float = 0.5,
+        steps: int | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> Image.Image:
         """The picture in an .hdc file: mode RGB, RGBA, L or LA.
 
@@ -90,9 +107,13 @@ class Codec:
         """
         if not 0 <= fidelity <= 1:
             raise ValueError("fidelity must lie between 0 and 1")
+        if steps is not None and steps < 1:
+            raise ValueError("steps must be at least 1")
         box = unpack(data, max_pixels=max_pixels)
         if box.header.model != self.model_id:
-            raise UnknownModelError(f"the file needs model {box.header.model}, this codec is {self.name}")
+            raise UnknownModelError(
+                f"the file needs model {box.header.model}, this codec is {self.name}"
+            )
         symbols = read_symbols(box)
         pixels = self.networks.reconstruct(symbols, box.header.quality, fidelity, steps)
         rgb = Image.fromarray(pixels[: box.header.height, : box.header.width])
@@ -102,9 +123,16 @@ class Codec:
 class _Encode:
     """One picture's latents, to be coded at any quality."""
 
-    def __init__(self, codec: Codec, latents: Latents, size: tuple[int, int], chunks: dict[int, bytes],
-                 kept: int | None) -> None:
-        self.codec, self.latents, self.size, self.chunks, self.kept = codec, latents, size, chunks, kept
+    def __init__(
+        self,
+        codec: Codec,
+        latents: Latents,
+        size: tuple[int, int],
+        chunks: dict[int, bytes],
+        kept: int | None,
+    ) -> None:
+        self.codec, self.latents, self.size = codec, latents, size
+        self.chunks, self.kept = chunks, kept
 
     def __call__(self, quality: int) -> tuple[bytes, Symbolic]:
         kept = self.codec.ladder[quality] if self.kept is None else self.kept
@@ -112,14 +140,18 @@ class _Encode:
         networks, coder = self.codec.networks, Encoder()
         y, z = networks.encode(self.latents, quality)
         source = Source(y, z, lambda latent: networks.indices(self.latents, latent, quality))
-        symbols = self.codec.symbols.code(coder, hyper_size(header), quality, keep_fraction(kept), source)
-        return pack(header, coder.finish(), self.chunks), symbols
+        symbols = self.codec.symbols.code(
+            coder, hyper_size(header), quality, keep_fraction(kept), source
+        )
+        return pack(header, coder.finish(least_payload(header)), self.chunks), symbols
 
     def within(self, limit: int) -> tuple[bytes, Symbolic]:
         """The highest quality of at most `limit` bytes; raises TargetError if there is none."""
         best, low, high = self(0), 1, len(self.codec.ladder) - 1
         if len(best[0]) > limit:
-            raise TargetError(f"the lowest quality takes {len(best[0])} bytes, more than the {limit} allowed")
+            raise TargetError(
+                f"the lowest quality takes {len(best[0])} bytes, more than the {limit} allowed"
+            )
         while low <= high:
             middle = (low + high) // 2
             trial = self(middle)
@@ -138,7 +170,10 @@ def quality_index(quality: float) -> int:
 
 
 def _limit(size: tuple[int, int], bpp: float | None, target_size: int | None) -> int:
-    limit = int(bpp * size[0] * size[1] / 8) if bpp is not None else int(target_size or 0)
+    bits = bpp * size[0] * size[1] if bpp is not None else 8 * (target_size or 0)
+    if not math.isfinite(bits):
+        raise ValueError("bpp must be a finite number")
+    limit = int(bits / 8)
     if limit <= 0:
         raise TargetError("the allowed size is less than one byte")
     return limit
@@ -151,14 +186,16 @@ def pad(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype
 
 
 @lru_cache(maxsize=2)
-def shared_codec(model: str | int = "hdc", device: str = "auto") -> Codec:
-    """A codec that is loaded once per model and device."""
-    return Codec(model, device)
+def shared_codec(model_id: int, device: str = "auto") -> Codec:
+    """A codec that is loaded once per model id and device."""
+    return Codec(model_id, device)
 
 
-def compress(image: Image.Image | Picture, *, model: str | int = "hdc", device: str = "auto", **options: Any) -> bytes:
+def compress(
+    image: Image.Image | Picture, *, model: str | int = "hdc", device: str = "auto", **options: Any
+) -> bytes:
     """`Codec.compress` with a shared codec."""
-    return shared_codec(model, device).compress(image, **options)
+    return shared_codec(weights.family_of(model)[0], device).compress(image, **options)
 
 
 def decompress(data: bytes, *, device: str = "auto", **options: Any) -> Image.Image:
@@ -167,4 +204,15 @@ def decompress(data: bytes, *, device: str = "auto", **options: Any) -> Image.Im
     return shared_codec(model, device).decompress(data, **options)
 
 
-__all__ = ["ALPHA", "EXIF", "GRAY", "XMP", "Codec", "Container", "compress", "decompress", "pad", "shared_codec"]
+__all__ = [
+    "ALPHA",
+    "EXIF",
+    "GRAY",
+    "XMP",
+    "Codec",
+    "Container",
+    "compress",
+    "decompress",
+    "pad",
+    "shared_codec",
+]

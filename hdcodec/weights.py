@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ._errors import UnknownModelError, WeightsError
-
-FAMILIES = {1: "hdc"}
-"""Registered model ids; a number, once given, is never given to another model."""
+from .entropy.fixedpoint import QUALITIES
+from .format import MODELS
+from .format.header import KEPT_STEPS
 
 _PLACES = (Path(__file__).parent / "_weights", Path(__file__).parent.parent / "weights")
 
@@ -35,7 +35,9 @@ class Weights:
         try:
             data = (self.folder / name).read_bytes()
         except OSError as error:
-            raise WeightsError(f"weights file {self.folder / name} cannot be read: {error.strerror}") from error
+            raise WeightsError(
+                f"weights file {self.folder / name} cannot be read: {error.strerror}"
+            ) from error
         if len(data) != entry["bytes"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
             raise WeightsError(f"weights file {self.folder / name} is not the one that was shipped")
         return data
@@ -43,10 +45,10 @@ class Weights:
 
 def family_of(model: str | int) -> tuple[int, str]:
     """(model id, family name) for either of them; raises UnknownModelError."""
-    for number, name in FAMILIES.items():
+    for number, name in MODELS.items():
         if model in (number, name):
             return number, name
-    known = ", ".join(FAMILIES.values())
+    known = ", ".join(MODELS.values())
     raise UnknownModelError(f"unknown model {model!r}; this release knows {known}")
 
 
@@ -65,6 +67,25 @@ def _manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or "files" not in manifest or "config" not in manifest:
+    if not _is_manifest(manifest):
         raise WeightsError(f"{path} is not a manifest of weights")
-    return manifest
+    return dict(manifest)
+
+
+def _is_manifest(found: Any) -> bool:
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("config"), dict)
+        and isinstance(found.get("files"), dict)
+        and all({"bytes", "sha256"} <= set(entry) for entry in found["files"].values())
+        and _is_ladder(found.get("ladder"))
+    )
+
+
+def _is_ladder(found: Any) -> bool:
+    """Whether it is one kept code 0..15 for each quality index."""
+    return (
+        isinstance(found, list)
+        and len(found) == QUALITIES
+        and all(isinstance(kept, int) and 0 <= kept <= KEPT_STEPS for kept in found)
+    )

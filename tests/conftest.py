@@ -1,10 +1,16 @@
 """Real photographs for all tests: those that lie inside scikit-image's wheel."""
 
+from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from hdcodec import weights
+from hdcodec._symbols import symbol_codec
+from hdcodec.codec import shared_codec
+from hdcodec.models.hdc.config import Config
 
 PHOTOS = {"astronaut": "astronaut.png", "coffee": "coffee.png", "cat": "chelsea.png"}
 
@@ -60,6 +66,47 @@ def small_coffee(small_photos: dict[str, Image.Image]) -> Image.Image:
 @pytest.fixture
 def small_cat(small_photos: dict[str, Image.Image]) -> Image.Image:
     return small_photos["cat"]
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Config:
+    """The hdc family at a fraction of its size."""
+    return Config(
+        latent=8,
+        hyper=4,
+        context=8,
+        analysis_width=8,
+        analysis_depth=1,
+        synthesis_width=16,
+        synthesis_depth=1,
+        detail_width=8,
+        detail_depth=1,
+        codes=16,
+        code_dim=4,
+        vq_width=8,
+        vq_depth=1,
+        drv=4,
+        denoiser_width=8,
+        predictor_width=12,
+        predictor_depth=1,
+        decoder_width=16,
+        decoder_depth=1,
+        decoder_detail=8,
+        decoder_detail_depth=1,
+    )
+
+
+@pytest.fixture
+def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder from which the weights of the hdc family are loaded during the test."""
+    folder = tmp_path / "weights" / "hdc"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(weights, "_PLACES", (folder.parent,))
+    symbol_codec.cache_clear()
+    shared_codec.cache_clear()
+    yield folder
+    symbol_codec.cache_clear()
+    shared_codec.cache_clear()
 
 
 def _open(path: Path) -> Image.Image:

@@ -15,6 +15,13 @@ from hdcodec import HdcError, OutputError
 from hdcodec._atomic import replacing, write_bytes
 
 
+@pytest.fixture(params=["nameless", "named"], autouse=True)
+def temporary_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs with what Linux has for temporary files and with what all systems have."""
+    if request.param == "named":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+
+
 def test_a_file_is_written_with_ordinary_permissions(tmp_path: Path) -> None:
     target = tmp_path / "out.hdc"
     write_bytes(target, b"content")
@@ -69,6 +76,16 @@ def test_a_killed_process_leaves_nothing_under_the_final_name(tmp_path: Path) ->
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGKILL)
     assert not target.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="the system has no nameless files")
+def test_a_file_without_a_name_is_on_no_list(tmp_path: Path) -> None:
+    target = tmp_path / "out.hdc"
+    has_nameless = hasattr(os, "O_TMPFILE")
+    with replacing(target) as stream:
+        stream.write(b"content")
+        assert len(os.listdir(tmp_path)) == (0 if has_nameless else 1)
+    assert os.listdir(tmp_path) == ["out.hdc"]
 
 
 @pytest.mark.parametrize(

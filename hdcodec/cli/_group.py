@@ -9,6 +9,7 @@ import click
 COMMANDS = {
     "compress": "Compress a picture to an .hdc file.",
     "decompress": "Decompress an .hdc file to a picture.",
+    "batch": "Compress or decompress whole folders.",
     "info": "Show what an .hdc file holds.",
     "eval": "Measure this codec and its rivals on a folder of pictures.",
     "models": "List the installed models.",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from hdcodec._errors import HdcError
+from hdcodec._errors import describe
 from hdcodec.cli._group import group
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -52,26 +52,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if os.environ.get("HDC_DEBUG"):
             raise
-        return _failed(_message(error), FAILED)
+        return _failed(describe(error), FAILED)
     return code if isinstance(code, int) else DONE
 
 
 def _failed(message: str, code: int) -> int:
     click.echo(f"hdc: {message}", err=True)
     return code
-
-
-def _message(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, HdcError):
-        return text
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in text):
-        return "not enough memory for this picture"
-    if isinstance(error, ModuleNotFoundError):
-        return f"this needs the Python package {error.name}, which is not installed"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return f"unforeseen {type(error).__name__}: {text} (HDC_DEBUG=1 shows where)"
 
 
 def _flushed(code: int) -> int:

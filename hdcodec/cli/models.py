@@ -21,9 +21,9 @@ def command(as_json: bool) -> None:
 
     The exit code is 1 if a file is missing or changed.
     """
-    from hdcodec.weights import FAMILIES
+    from hdcodec.format import MODELS
 
-    models = [_model(number, name) for number, name in FAMILIES.items()]
+    models = [_model(number, name) for number, name in MODELS.items()]
     if as_json:
         click.echo(json.dumps({"models": models}))
     else:

@@ -29,7 +29,7 @@ class Coder(Protocol):
     bits: float
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
-        """Code n symbols in 0..K-1 with one row of `frequencies` (n x K, rows sum to 2**24) each."""
+        """Code n symbols in 0..K-1, each with its row of `frequencies` (n x K, sums 2**24)."""
         ...
 
 
@@ -47,13 +47,16 @@ class Encoder:
         assert symbols is not None
         if len(symbols):
             self._coder.encode(symbols, _FAMILY, _weights(frequencies))
-            self.bits += float(24 * len(symbols) - np.log2(frequencies[np.arange(len(symbols)), symbols]).sum())
+            self.bits += float(
+                24 * len(symbols) - np.log2(frequencies[np.arange(len(symbols)), symbols]).sum()
+            )
         return symbols
 
-    def finish(self) -> bytes:
-        """The stream, without the zero bytes at its end (a decoder reads zeros there)."""
+    def finish(self, least: int = 0) -> bytes:
+        """The stream without the zero bytes at its end (a decoder reads zeros there), but with at
+        least `least` bytes."""
         words: NDArray[np.uint32] = self._coder.get_compressed()
-        return words.astype(">u4").tobytes().rstrip(b"\0")
+        return words.astype(">u4").tobytes().rstrip(b"\0").ljust(least, b"\0")
 
 
 class Decoder:
@@ -79,10 +82,15 @@ class Decoder:
         return read
 
 
-def code_blocks(coder: Coder, symbols: Symbols | None, rows: Symbols, table: NDArray[np.int32]) -> Symbols:
+def code_blocks(
+    coder: Coder, symbols: Symbols | None, rows: NDArray[np.intp], table: NDArray[np.int32]
+) -> Symbols:
     """Code n symbols, the k-th with row `rows[k]` of `table`, in blocks of bounded memory."""
     done = [
-        coder.code(None if symbols is None else symbols[k : k + _BLOCK], table[rows[k : k + _BLOCK]].astype(np.int64))
+        coder.code(
+            None if symbols is None else symbols[k : k + _BLOCK],
+            table[rows[k : k + _BLOCK]].astype(np.int64),
+        )
         for k in range(0, len(rows), _BLOCK)
     ]
     return np.concatenate(done) if done else np.zeros(0, np.int32)

@@ -52,12 +52,18 @@ class IntLayer:
         reach = np.abs(self.weight).sum(0) * (INT16_MAX + 1) + np.abs(self.bias) + _HALF
         return float(reach.max())
 
+    def integral(self) -> bool:
+        """Whether all weights and biases are whole numbers."""
+        return all(np.array_equal(x, np.rint(x)) for x in (self.weight, self.bias))
+
 
 class IntNet:
     """A chain of integer layers, H x W x C in and out."""
 
     def __init__(self, layers: list[IntLayer]) -> None:
         for k, layer in enumerate(layers):
+            if not layer.integral():
+                raise WeightsError(f"integer network: layer {k} is not of integers")
             if not layer.bound() < EXACT_LIMIT:
                 raise WeightsError(f"integer network: layer {k} could overflow exact arithmetic")
         self.layers = layers
@@ -71,11 +77,16 @@ class IntNet:
     def load(cls, tensors: Mapping[str, NDArray[Any]], name: str) -> IntNet:
         """The network stored as `name.K.KIND[.relu].weight|bias`; raises WeightsError."""
         prefix = f"{name}."
-        found = {key[len(prefix):]: value for key, value in tensors.items() if key.startswith(prefix)}
+        found = {
+            key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)
+        }
         stems = sorted({key.rsplit(".", 1)[0] for key in found}, key=lambda s: int(s.split(".")[0]))
         if not stems:
             raise WeightsError(f"the entropy networks lack '{name}'")
-        return cls([_layer(stem, found) for stem in stems])
+        try:
+            return cls([_layer(stem, found) for stem in stems])
+        except KeyError as error:
+            raise WeightsError(f"the entropy network '{name}' lacks {error}") from error
 
 
 def _layer(stem: str, found: Mapping[str, NDArray[Any]]) -> IntLayer:
@@ -89,7 +100,7 @@ def depthwise(x: Fixed, weight: Fixed) -> Fixed:
     """3 x 3 depthwise sums with zero padding; `weight` (9, C) in row-major order of the window."""
     height, width, _ = x.shape
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-    total = padded[:height, :width] * weight[0]
+    total: Fixed = padded[:height, :width] * weight[0]
     term = np.empty_like(total)
     for k in range(1, 9):
         row, column = divmod(k, 3)

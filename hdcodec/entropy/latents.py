@@ -77,7 +77,12 @@ class SymbolCodec:
         self.prior = IntNet.load(tensors, "prior")
 
     def code(
-        self, coder: Coder, size: tuple[int, int], quality: int, keep: tuple[int, int], source: Source | None
+        self,
+        coder: Coder,
+        size: tuple[int, int],
+        quality: int,
+        keep: tuple[int, int],
+        source: Source | None,
     ) -> Symbolic:
         """Code one picture; `size` = (rows, columns) of hyper-latents, `keep` = (n, d) the kept
         fraction, `source` when encoding. Raises CorruptError on an impossible stream."""
@@ -88,7 +93,9 @@ class SymbolCodec:
         kept, indices = self._code_indices(coder, latent, hyper, keep, source)
         return Symbolic(z, y, latent, kept, indices, lic_bits, coder.bits - lic_bits)
 
-    def _code_z(self, coder: Coder, size: tuple[int, int], quality: int, source: Source | None) -> Symbols:
+    def _code_z(
+        self, coder: Coder, size: tuple[int, int], quality: int, source: Source | None
+    ) -> Symbols:
         rows = scale_index(interpolate(self.z_log_scale, quality).astype(np.float64))
         rows = np.broadcast_to(rows, (*size, len(rows)))
         values = None if source is None else np.rint(source.z).astype(np.float64)
@@ -101,7 +108,8 @@ class SymbolCodec:
     def _code_y(self, coder: Coder, hyper: Fixed, source: Source | None) -> tuple[Symbols, Fixed]:
         height, width, _ = hyper.shape
         channels = self.parts[0].layers[-1].weight.shape[1] // 2
-        latent, y = np.zeros((height, width, channels)), np.zeros((height, width, channels), np.int32)
+        latent = np.zeros((height, width, channels))
+        y = np.zeros(latent.shape, np.int32)
         for p, net in enumerate(self.parts):
             out = net(np.concatenate([hyper, latent], 2) if p else hyper)
             mask = part_mask(p, channels, height, width).transpose(1, 2, 0)
@@ -113,7 +121,7 @@ class SymbolCodec:
         return y, latent
 
     def _code_gaussian(self, coder: Coder, values: Fixed | None, rows: NDArray[np.intp]) -> Symbols:
-        """Zero-mean symbols by table number; table 0 is so narrow that its symbols are not coded but 0."""
+        """Zero-mean symbols by table number; under the narrowest, 0, they are 0 and not coded."""
         coded = rows > 0
         given = None
         if values is not None:
@@ -124,7 +132,12 @@ class SymbolCodec:
         return symbols
 
     def _code_indices(
-        self, coder: Coder, latent: Fixed, hyper: Fixed, keep: tuple[int, int], source: Source | None
+        self,
+        coder: Coder,
+        latent: Fixed,
+        hyper: Fixed,
+        keep: tuple[int, int],
+        source: Source | None,
     ) -> tuple[NDArray[np.bool_], Symbols]:
         height, width, _ = latent.shape
         kept = np.zeros(height * width, bool)
@@ -142,9 +155,12 @@ class SymbolCodec:
         `keep` = (numerator, denominator); ties go to the earlier position. bool n.
         """
         count = (2 * keep[0] * len(logits) + keep[1]) // (2 * keep[1])
-        top = np.concatenate([
-            softmax_frequencies(logits[k : k + _ROWS], self.exp).max(1) for k in range(0, len(logits), _ROWS)
-        ])
+        top = np.concatenate(
+            [
+                softmax_frequencies(logits[k : k + _ROWS], self.exp).max(1)
+                for k in range(0, len(logits), _ROWS)
+            ]
+        )
         kept = np.zeros(len(logits), bool)
         kept[np.argsort(top, kind="stable")[:count]] = True
         return kept
@@ -161,7 +177,7 @@ class SymbolCodec:
 
 
 def interpolate(levels: NDArray[np.int64], quality: int) -> NDArray[np.int64]:
-    """The row of `levels` (L x C) at quality index 0..200, linearly between levels, rounded down."""
+    """The row of `levels` (L x C) at quality index 0..200: linear, rounded down."""
     step = (QUALITIES - 1) // (len(levels) - 1)
     low = min(quality // step, len(levels) - 2)
     part = quality - low * step

@@ -47,7 +47,7 @@ def gaussian_tables() -> NDArray[np.int32]:
 
 
 def exp_table() -> NDArray[np.int32]:
-    """round(2**20 * exp(-d / 1024)) for d = 0..16 * 1024; part of the export, like the Gaussians."""
+    """round(2**20 * exp(-d / 1024)) for d = 0..16 * 1024; exported, as the Gaussians are."""
     d = np.arange(EXP_RANGE + 1) / (1 << FRACTION_BITS)
     return np.round(np.exp(-d) * (1 << 20)).astype(np.int32)
 
@@ -60,7 +60,7 @@ def softmax_frequencies(logits: NDArray[np.float64], exp: NDArray[np.int32]) -> 
 
 def _normalised(mass: NDArray[np.int64]) -> NDArray[np.int64]:
     free = TOTAL - mass.shape[1]
-    frequencies = 1 + mass * free // mass.sum(1, keepdims=True)
+    frequencies: NDArray[np.int64] = 1 + mass * free // mass.sum(1, keepdims=True)
     rows = np.arange(len(mass))
     frequencies[rows, mass.argmax(1)] += TOTAL - frequencies.sum(1)
     return frequencies

@@ -1,0 +1,23 @@
+"""Model families, each a package of networks under its own name.
+
+A family's `runtime.Networks` does what `hdcodec.codec` asks of it: `load`, `analyse`, `encode`,
+`indices`, `reconstruct`. Its registered id stands in `hdcodec.format.MODELS`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hdcodec.weights import Weights
+
+    from .hdc.runtime import Networks
+
+
+def load_networks(family: str, weights: Weights, device: str) -> Networks:
+    """The networks of a family on a device; raises WeightsError, DeviceError."""
+    networks: Networks = import_module(f"{__name__}.{family}.runtime").Networks.load(
+        weights, device
+    )
+    return networks

@@ -1,4 +1,4 @@
-"""`python -m hdcodec.train STAGE --data FOLDER --metric-weights FOLDER --out FOLDER --minutes N`."""
+"""`python -m hdcodec.train STAGE --data DIR --metric-weights DIR --out DIR --minutes N`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,27 @@ def main() -> None:
 
 def _add_stage(name: str) -> None:
     @main.command(name, help=f"Train stage '{name}'.")
-    @click.option("--data", type=click.Path(exists=True, path_type=Path), required=True,
-                  help="Folder of photos, or of tar files of photos.")
-    @click.option("--metric-weights", type=click.Path(exists=True, path_type=Path),
-                  help="Folder with LPIPS weights; else those of the installed packages.")
-    @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints.")
+    @click.option(
+        "--data",
+        type=click.Path(exists=True, path_type=Path),
+        required=True,
+        help="Folder of photos, or of tar files of photos.",
+    )
+    @click.option(
+        "--metric-weights",
+        type=click.Path(exists=True, path_type=Path),
+        help="Folder with LPIPS weights; else those of the installed packages.",
+    )
+    @click.option(
+        "--out", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints."
+    )
     @click.option("--minutes", type=float, required=True, help="Time budget of the stage.")
     @click.option("--resume", is_flag=True, help="Continue the stage's own checkpoint in --out.")
-    @click.option("--init", type=click.Path(exists=True, path_type=Path),
-                  help="Checkpoint to begin from; default: the newest earlier stage in --out.")
+    @click.option(
+        "--init",
+        type=click.Path(exists=True, path_type=Path),
+        help="Checkpoint to begin from; default: the newest earlier stage in --out.",
+    )
     @click.option("--device", default="cpu", show_default=True)
     @click.option("--batch", default=16, show_default=True)
     @click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
@@ -45,10 +57,15 @@ for _name in ORDER:
 @main.command("export")
 @click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--ladder", type=click.Path(exists=True, path_type=Path),
-              help="JSON list of 201 kept codes, one per quality index; default: the one already there.")
+@click.option(
+    "--ladder",
+    type=click.Path(exists=True, path_type=Path),
+    help="JSON list of 201 kept codes, one per quality index; default: the one already there.",
+)
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
-def export_command(checkpoint: Path, folder: Path, ladder: Path | None, notes: tuple[str, ...]) -> None:
+def export_command(
+    checkpoint: Path, folder: Path, ladder: Path | None, notes: tuple[str, ...]
+) -> None:
     """Write the runtime weights of CHECKPOINT's averaged model into FOLDER."""
     export_weights(checkpoint, folder, ladder, dict(n.split("=", 1) for n in notes))
 
@@ -58,7 +75,9 @@ def export_command(checkpoint: Path, folder: Path, ladder: Path | None, notes: t
 @click.option("--metric-weights", type=click.Path(exists=True, path_type=Path))
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--seconds", default=20.0, show_default=True, help="Measured time per stage.")
-def throughput_command(data: Path, metric_weights: Path | None, device: str, seconds: float) -> None:
+def throughput_command(
+    data: Path, metric_weights: Path | None, device: str, seconds: float
+) -> None:
     """Images per second and share of time spent on data, per stage."""
     measure_throughput(data, metric_weights, device, seconds)
 

@@ -41,7 +41,9 @@ class Adversary(nn.Module):
         super().__init__()
         self.heads = nn.ModuleList(Head(c, width) for c in channels)
 
-    def loss(self, lpips: LPIPS, fake: Tensor, real: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, lpips: LPIPS, fake: Tensor, real: Tensor, weight: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
         """Both players' losses; `weight` N scales the generator's term of each sample."""
         taps = lpips.features(fake.float().clamp(-0.05, 1.05))
         with torch.no_grad():
@@ -49,8 +51,11 @@ class Adversary(nn.Module):
         critic = generator = fake.new_zeros(())
         for head, f, r in zip(self.heads, taps, real_taps, strict=True):
             critic = critic + F.softplus(head(f.detach())).mean() + F.softplus(-head(r)).mean()
-            generator = generator + (F.softplus(-head(f, frozen=True)).mean((1, 2, 3)) * weight).mean()
+            generator = (
+                generator + (F.softplus(-head(f, frozen=True)).mean((1, 2, 3)) * weight).mean()
+            )
         count = len(self.heads)
         return critic / count + WEIGHT * generator / count, {
-            "critic": float(critic.detach()) / count, "generator": float(generator.detach()) / count,
+            "critic": float(critic.detach()) / count,
+            "generator": float(generator.detach()) / count,
         }

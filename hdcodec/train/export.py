@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
+from torch import nn
 
+from hdcodec._atomic import write_bytes
 from hdcodec.entropy.fixedpoint import FRACTION_BITS, WEIGHT_BITS
 from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.tables import exp_table, gaussian_tables
@@ -24,11 +26,21 @@ _WEIGHT_LIMIT = 32767
 def export(model: HdcModel, folder: Path, notes: dict[str, Any]) -> None:
     """Write `entropy.safetensors`, `networks.safetensors` and `manifest.json` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(entropy_tensors(model), folder / "entropy.safetensors")
-    save_file(network_tensors(model), folder / "networks.safetensors")
-    files = {p.name: _entry(p) for p in sorted(folder.glob("*.safetensors"))}
-    manifest = {"family": "hdc", "model_id": 1, "config": model.cfg.to_dict(), "files": files, **notes}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    files = {
+        "entropy.safetensors": save(entropy_tensors(model)),
+        "networks.safetensors": save(network_tensors(model)),
+    }
+    manifest = {
+        "family": "hdc",
+        "model_id": 1,
+        "config": model.cfg.to_dict(),
+        "files": {name: _entry(data) for name, data in files.items()},
+        **notes,
+    }
+    files["manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
+    for name, data in files.items():
+        write_bytes(folder / name, data, force=True)
+        (folder / name).chmod(0o644)
 
 
 def network_tensors(model: HdcModel) -> dict[str, NDArray[np.float16]]:
@@ -42,11 +54,13 @@ def entropy_tensors(model: HdcModel) -> dict[str, NDArray[Any]]:
     """The integer networks, the level tables and the frequency tables."""
     nets = model.lic.entropy
     tensors: dict[str, NDArray[Any]] = {
-        "gaussians": gaussian_tables(), "exp": exp_table(),
-        "quality": _fixed(nets.quality), "z_log_scale": _fixed(nets.z_log_scale),
+        "gaussians": gaussian_tables(),
+        "exp": exp_table(),
+        "quality": _fixed(nets.quality),
+        "z_log_scale": _fixed(nets.z_log_scale),
     }
     named = {"hyper_in": nets.hyper_in, "hyper": nets.hyper, "prior": model.prior.net}
-    named |= {f"parts.{p}": net for p, net in enumerate(nets.parts)}
+    named |= {f"parts.{p}": cast(FixedNet, net) for p, net in enumerate(nets.parts)}
     for name, net in named.items():
         tensors |= _net_tensors(name, net)
         IntNet.load(tensors, name)
@@ -60,21 +74,25 @@ def _net_tensors(name: str, net: FixedNet) -> dict[str, NDArray[Any]]:
         if layer.kind == "up":
             tensors[f"{stem}.weight"] = tensors[f"{stem}.bias"] = np.zeros(1, np.int16)
             continue
-        conv = net.convs[str(k)]
+        conv = cast(nn.Conv2d, net.convs[str(k)])
+        assert conv.bias is not None
         weight = conv.weight.detach().double().cpu().numpy()
         weight = weight[:, :, 0, 0].T if layer.kind == "pw" else weight.reshape(len(weight), 9).T
         scaled = np.clip(np.rint(weight * 2**WEIGHT_BITS), -_WEIGHT_LIMIT, _WEIGHT_LIMIT)
-        bias = np.rint(conv.bias.detach().double().cpu().numpy() * 2 ** (WEIGHT_BITS + FRACTION_BITS))
+        bias = np.rint(
+            conv.bias.detach().double().cpu().numpy() * 2 ** (WEIGHT_BITS + FRACTION_BITS)
+        )
         tensors[f"{stem}.weight"] = np.ascontiguousarray(scaled.astype(np.int16))
         tensors[f"{stem}.bias"] = bias.astype(np.int32)
     return tensors
 
 
 def _fixed(x: torch.Tensor) -> NDArray[np.int32]:
-    values: NDArray[np.int32] = np.rint(x.detach().double().cpu().numpy() * 2**FRACTION_BITS).astype(np.int32)
+    values: NDArray[np.int32] = np.rint(
+        x.detach().double().cpu().numpy() * 2**FRACTION_BITS
+    ).astype(np.int32)
     return values
 
 
-def _entry(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
+def _entry(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

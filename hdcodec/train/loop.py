@@ -62,15 +62,30 @@ class Averages:
 class Trainer:
     """Trains the parameters of `trained` inside `model`; keeps an EMA copy of `model`."""
 
-    def __init__(self, stage: str, model: nn.Module, trained: list[nn.Parameter], loss: Loss,
-                 crops: Crops, settings: Settings) -> None:
-        self.stage, self.model, self.loss, self.crops, self.set = stage, model, loss, crops, settings
+    def __init__(
+        self,
+        stage: str,
+        model: nn.Module,
+        trained: list[nn.Parameter],
+        loss: Loss,
+        crops: Crops,
+        settings: Settings,
+    ) -> None:
+        self.stage, self.model, self.loss, self.crops, self.set = (
+            stage,
+            model,
+            loss,
+            crops,
+            settings,
+        )
         self.parameters = trained
-        self.optimizer = torch.optim.AdamW(trained, lr=settings.lr, betas=(0.9, 0.98), weight_decay=1e-4)
+        self.optimizer = torch.optim.AdamW(
+            trained, lr=settings.lr, betas=(0.9, 0.98), weight_decay=1e-4
+        )
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
-        self.averaged = [a for a, b in pairs if b.requires_grad]
-        self.averaging = [b for _, b in pairs if b.requires_grad]
+        self.averaged: list[Tensor] = [a for a, b in pairs if b.requires_grad]
+        self.averaging: list[Tensor] = [b for _, b in pairs if b.requires_grad]
         self.step, self.seconds = 0, 0.0
         if settings.resume:
             self._load()
@@ -80,7 +95,9 @@ class Trainer:
         budget, averages, last_save = self.set.minutes * 60, Averages(), time.monotonic()
         start, last_log, data_seconds = time.monotonic() - self.seconds, time.monotonic(), 0.0
         self.model.train()
-        while self.seconds < budget and (self.set.max_steps is None or self.step < self.set.max_steps):
+        while self.seconds < budget and (
+            self.set.max_steps is None or self.step < self.set.max_steps
+        ):
             tick = time.monotonic()
             batch = self.crops(self.step).to(self.set.device, memory_format=torch.channels_last)
             data_seconds += time.monotonic() - tick
@@ -99,7 +116,11 @@ class Trainer:
 
     def _step(self, batch: Tensor, progress: float) -> dict[str, float]:
         generator = torch.Generator().manual_seed(self.step)
-        lr = self.set.lr * min(1.0, (self.step + 1) / self.set.warmup_steps) * cosine(progress, self.set.lr_end)
+        lr = (
+            self.set.lr
+            * min(1.0, (self.step + 1) / self.set.warmup_steps)
+            * cosine(progress, self.set.lr_end)
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with autocast(self.set.device):
@@ -111,7 +132,11 @@ class Trainer:
             self.optimizer.step()
         self._update_average()
         self.step += 1
-        return {"loss": float(loss.detach()), "norm": norm if math.isfinite(norm) else 0.0, **figures}
+        return {
+            "loss": float(loss.detach()),
+            "norm": norm if math.isfinite(norm) else 0.0,
+            **figures,
+        }
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -122,7 +147,9 @@ class Trainer:
 
     def _log(self, averages: Averages, wall: float, data: float) -> None:
         row: dict[str, Any] = {
-            "stage": self.stage, "step": self.step, "minutes": round(self.seconds / 60, 2),
+            "stage": self.stage,
+            "step": self.step,
+            "minutes": round(self.seconds / 60, 2),
             "images_per_s": round(averages.count * self.crops.batch / wall, 1),
             "data_percent": round(100 * data / wall, 1),
         }
@@ -132,8 +159,13 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint (model, EMA, optimizer, counters) beside, then rename."""
         self.set.out.mkdir(parents=True, exist_ok=True)
-        state = {"model": self.model.state_dict(), "average": self.average.state_dict(),
-                 "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds}
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
         path = self.set.out / f"{self.stage}.pt"
         torch.save(state, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)

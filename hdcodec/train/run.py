@@ -12,7 +12,7 @@ from torch import nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.perceptual import LPIPS, load_lpips
+from hdcodec.perceptual import LPIPS, installed_lpips, load_lpips
 
 from .adversary import Adversary
 from .data import Crops, read_photos
@@ -25,35 +25,69 @@ ORDER = tuple(STAGES)
 
 
 def train(
-    stage: str, *, data: Path, out: Path, minutes: float, metric_weights: Path | None = None, resume: bool = False,
-    init: Path | None = None, device: str = "cpu", batch: int = 16, crop: int = 128, lr: float | None = None,
-    threads: int | None = None, max_steps: int | None = None, limit: int | None = None, compiled: bool = False,
+    stage: str,
+    *,
+    data: Path,
+    out: Path,
+    minutes: float,
+    metric_weights: Path | None = None,
+    resume: bool = False,
+    init: Path | None = None,
+    device: str = "cpu",
+    batch: int = 16,
+    crop: int = 128,
+    lr: float | None = None,
+    threads: int | None = None,
+    max_steps: int | None = None,
+    limit: int | None = None,
+    compiled: bool = False,
     seed: int = 0,
+    config: Config | None = None,
 ) -> None:
-    """Train one stage and leave its checkpoint and sample pictures in `out`."""
+    """Train one stage and leave its checkpoint and sample pictures in `out`.
+
+    `config` gives the sizes of the networks, the family's own by default.
+    """
     if threads:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
     photos = read_photos(data, smallest=crop, limit=limit)
-    model = start(stage, out, init).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    settings = Settings(out=out, minutes=minutes, lr=lr or STAGES[stage].lr, device=device, resume=resume,
-                        max_steps=max_steps)
-    trainer = prepare(stage, model, Crops(photos, size=crop, batch=batch, seed=seed), settings, metric_weights,
-                      compiled)
+    model = start(stage, out, init, config)
+    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    settings = Settings(
+        out=out,
+        minutes=minutes,
+        lr=lr or STAGES[stage].lr,
+        device=device,
+        resume=resume,
+        max_steps=max_steps,
+    )
+    trainer = prepare(
+        stage,
+        model,
+        Crops(photos, size=crop, batch=batch, seed=seed),
+        settings,
+        metric_weights,
+        compiled,
+    )
     average = trainer.run()
     write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
 
 
 def prepare(
-    stage: str, model: HdcModel, crops: Crops, settings: Settings, metric_weights: Path | None, compiled: bool = False
+    stage: str,
+    model: HdcModel,
+    crops: Crops,
+    settings: Settings,
+    metric_weights: Path | None,
+    compiled: bool = False,
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses."""
     model.requires_grad_(False)
     learning: list[nn.Module] = [model.get_submodule(name) for name in STAGES[stage].parts]
     for module in learning:
         module.requires_grad_(True)
-    lpips: LPIPS = load_lpips("alex", metric_weights).to(settings.device, memory_format=torch.channels_last)
-    lpips.eval().requires_grad_(False)
+    lpips = _lpips(metric_weights, settings.device)
     adversary = Adversary([64, 192, 384, 256, 256]).to(settings.device)
     loss = STAGES[stage].loss(model, lpips, adversary)
     if compiled:
@@ -64,32 +98,46 @@ def prepare(
     return Trainer(stage, model, players, loss, crops, settings)
 
 
-def start(stage: str, out: Path, init: Path | None) -> HdcModel:
-    """The model a stage begins with: `init`, else the newest earlier stage in `out`, else untrained."""
+def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
+    lpips = load_lpips("alex", metric_weights) if metric_weights else installed_lpips("alex")
+    lpips.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return lpips.eval().requires_grad_(False)
+
+
+def start(stage: str, out: Path, init: Path | None, config: Config | None = None) -> HdcModel:
+    """What a stage begins with: `init`, else the newest earlier stage in `out`, else untrained."""
     earlier = [out / f"{name}.pt" for name in reversed(ORDER[: ORDER.index(stage)])]
     path = init or next((p for p in earlier if p.exists()), None)
-    return HdcModel(Config()) if path is None else load_average(path)
+    return HdcModel(config or Config()) if path is None else load_average(path, config)
 
 
-def load_average(checkpoint: Path) -> HdcModel:
+def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
     """The averaged model of a checkpoint; parts it lacks stay untrained."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    model = HdcModel(Config())
+    model = HdcModel(config or Config())
     model.load_state_dict(state["average"], strict=False)
     return model
 
 
-def export_weights(checkpoint: Path, folder: Path, ladder: Path | None, notes: dict[str, str]) -> None:
+def export_weights(
+    checkpoint: Path,
+    folder: Path,
+    ladder: Path | None,
+    notes: dict[str, str],
+    config: Config | None = None,
+) -> None:
     """Runtime weights with the given ladder, else the folder's, else one without indices."""
     steps: list[int] = [0] * 201
     if ladder is not None:
         steps = json.loads(ladder.read_text())
     elif (folder / "manifest.json").exists():
         steps = json.loads((folder / "manifest.json").read_text())["ladder"]
-    export(load_average(checkpoint), folder, {"ladder": steps, "training": notes})
+    export(load_average(checkpoint, config), folder, {"ladder": steps, "training": notes})
 
 
-def measure_throughput(data: Path, metric_weights: Path | None, device: str, seconds: float) -> None:
+def measure_throughput(
+    data: Path, metric_weights: Path | None, device: str, seconds: float
+) -> None:
     """Print one log line per stage, each trained for `seconds` from random weights."""
     photos = read_photos(data, limit=400)
     for stage in ORDER:

@@ -20,7 +20,7 @@ SIDE = 256
 
 @torch.no_grad()
 def write_samples(model: HdcModel, photos: list[Pixels], path: Path) -> None:
-    """A sheet with a row per photo: the original, then base image and picture at three qualities."""
+    """A sheet with a row per photo: the original, then base and picture at three qualities."""
     rows = [_row(model.eval(), _centre(photo)) for photo in photos if min(photo.shape[:2]) >= SIDE]
     if rows:
         Image.fromarray(np.concatenate(rows)).save(path)
@@ -35,7 +35,9 @@ def _row(model: HdcModel, x: Tensor) -> Pixels:
     return pixels
 
 
-def decoded(model: HdcModel, x: Tensor, quality: Tensor, keep: float = 0.1, fidelity: float = 0.0) -> list[Tensor]:
+def decoded(
+    model: HdcModel, x: Tensor, quality: Tensor, keep: float = 0.1, fidelity: float = 0.0
+) -> list[Tensor]:
     """Base image and decoder's picture, with the float twins in place of the integer networks."""
     out = model.lic(x, quality)
     indices = tokens(model, x, out.base.clamp(0, 1))
@@ -47,5 +49,5 @@ def decoded(model: HdcModel, x: Tensor, quality: Tensor, keep: float = 0.1, fide
 
 def _centre(photo: Pixels) -> Tensor:
     top, left = (photo.shape[0] - SIDE) // 2, (photo.shape[1] - SIDE) // 2
-    crop = np.ascontiguousarray(photo[top : top + SIDE, left : left + SIDE])
+    crop = photo[top : top + SIDE, left : left + SIDE].copy()
     return torch.from_numpy(crop).permute(2, 0, 1)[None].float() / 255

@@ -23,7 +23,7 @@ from hdcodec.perceptual import LPIPS
 from .adversary import Adversary
 from .loop import Loss
 
-LAMBDA = (0.008, 1.0)
+LAMBDA = (0.0035, 1.5)
 """Bits per pixel against distortion at the lowest and the highest quality."""
 
 MSE_WEIGHT = 150.0
@@ -70,7 +70,9 @@ def trade_off(quality: Tensor) -> Tensor:
 def lic_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
     """Rate + MSE, later rate + MSE + LPIPS; every sample has a quality of its own."""
 
-    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        x: Tensor, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         quality = random_quality(x, generator)
         out = model.lic(x, quality)
         pixels = x.shape[2] * x.shape[3]
@@ -84,8 +86,12 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
         factor = trade_off(quality.float())
         low = quality < QUALITIES // 2
         return (factor**-0.5 * (bpp + factor * distortion)).mean(), {
-            "bpp_low": mean(bpp[low]), "bpp_high": mean(bpp[~low]), "z_bpp": mean(out.z_bits / pixels),
-            "psnr_low": psnr(mse[low]), "psnr_high": psnr(mse[~low]), "lpips": mean(seen),
+            "bpp_low": mean(bpp[low]),
+            "bpp_high": mean(bpp[~low]),
+            "z_bpp": mean(out.z_bits / pixels),
+            "psnr_low": psnr(mse[low]),
+            "psnr_high": psnr(mse[~low]),
+            "lpips": mean(seen),
         }
 
     return loss
@@ -95,7 +101,9 @@ def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
     """Tokenizer: first alone, then with half of each batch fused with the LIC stream."""
     usage = torch.zeros(model.cfg.codes)
 
-    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        x: Tensor, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         alone = x.shape[0] if progress < FUSE_FROM else x.shape[0] // 2
         seen_base = torch.full_like(x, 0.5)
         if alone < x.shape[0]:
@@ -112,8 +120,12 @@ def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
         usage.mul_(0.98).add_(torch.bincount(indices.flatten().cpu(), minlength=len(usage)).float())
         total = (0.4 * MSE_WEIGHT * mse + seen).mean() + commitment
         return total, {
-            "mse_db": psnr(mse[:alone]), "lpips": mean(seen[:alone]), "fused_db": psnr(mse[alone:]),
-            "fused_lpips": mean(seen[alone:]), "commitment": mean(commitment), **entropy_of(usage),
+            "mse_db": psnr(mse[:alone]),
+            "lpips": mean(seen[:alone]),
+            "fused_db": psnr(mse[alone:]),
+            "fused_lpips": mean(seen[alone:]),
+            "commitment": mean(commitment),
+            **entropy_of(usage),
         }
 
     return loss
@@ -122,7 +134,9 @@ def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
 def prior_loss(model: HdcModel, _: LPIPS, __: Adversary) -> Loss:
     """Cross-entropy of the index prior, and of the mask predictor without its DRV."""
 
-    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        x: Tensor, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         lic = decode(model, x, generator)
         indices = tokens(model, x, lic.base)
         logits = model.prior(lic.latent, lic.hyper).float()
@@ -133,7 +147,9 @@ def prior_loss(model: HdcModel, _: LPIPS, __: Adversary) -> Loss:
         guess = model.predictor(model.codebook.lookup(indices), kept, sixteenth, drv).float()
         missing, right = missing_loss(guess, indices, kept)
         return bits.mean() + missing, {
-            "bits_per_index": mean(bits), "missing_nats": mean(missing), "predicted_percent": 100 * right,
+            "bits_per_index": mean(bits),
+            "missing_nats": mean(missing),
+            "predicted_percent": 100 * right,
             "kept_bits": mean(bits[kept[:, 0]]),
         }
 
@@ -143,7 +159,9 @@ def prior_loss(model: HdcModel, _: LPIPS, __: Adversary) -> Loss:
 def drv1_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
     """DRVs from the ground truth, with enhancement, prediction and correction."""
 
-    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        x: Tensor, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         lic = decode(model, x, generator)
         first, second = model.drv_encoder(x, lic.base)
         total, figures, _ = task_loss(model, lpips, x, lic, first, second, generator)
@@ -155,7 +173,9 @@ def drv1_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
 def drv2_loss(model: HdcModel, lpips: LPIPS, adversary: Adversary) -> Loss:
     """Denoisers imitate the DRVs through the unrolled sampler; task losses; a late adversary."""
 
-    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        x: Tensor, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
         lic = decode(model, x, generator)
         with torch.no_grad():
             targets = model.drv_encoder(x, lic.base)
@@ -166,17 +186,26 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, adversary: Adversary) -> Loss:
             noise = torch.randn(target.shape, generator=generator).to(x.device)
             sampled.append(sample(denoiser, condition, noise, steps))  # type: ignore[arg-type]
         imitation = sum(F.l1_loss(a, b.float()) for a, b in zip(sampled, targets, strict=True))
-        total, figures, (picture, fidelity) = task_loss(model, lpips, x, lic, *sampled, generator)
+        first, second = sampled
+        total, figures, (picture, fidelity) = task_loss(
+            model, lpips, x, lic, first, second, generator
+        )
         if progress >= ADVERSARY_FROM:
             adversarial, more = adversary.loss(lpips, picture, x, 1 - fidelity.flatten())
             total, figures = total + adversarial, figures | more
-        return total + imitation, figures | {"imitation": float(imitation)}
+        return total + imitation, figures | {"imitation": mean(torch.as_tensor(imitation))}
 
     return loss
 
 
 def task_loss(
-    model: HdcModel, lpips: LPIPS, x: Tensor, lic: Decoded, first: Tensor, second: Tensor, generator: torch.Generator
+    model: HdcModel,
+    lpips: LPIPS,
+    x: Tensor,
+    lic: Decoded,
+    first: Tensor,
+    second: Tensor,
+    generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float], tuple[Tensor, Tensor]]:
     """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs."""
     x_lic = model.enhancer(lic.base, lic.features, first)
@@ -195,16 +224,29 @@ def task_loss(
     mse = squared_error(both, torch.cat([x, x]))
     seen = perceived(lpips, both, torch.cat([x, x]))
     exact, n = 0.25 + 0.75 * fidelity.flatten(), x.shape[0]
-    total = 0.5 * (MSE_WEIGHT * mse[:n] + seen[:n]).mean() + (MSE_WEIGHT * exact * mse[n:] + seen[n:]).mean()
-    return total + 0.02 * missing, {
-        "base_db": psnr(squared_error(lic.base, x)), "lic_db": psnr(mse[:n]), "lic_lpips": mean(seen[:n]),
-        "out_db": psnr(mse[n:]), "out_lpips": mean(seen[n:]), "missing_nats": mean(missing),
-        "predicted_percent": 100 * right,
-    }, (picture, fidelity)
+    total = (
+        0.5 * (MSE_WEIGHT * mse[:n] + seen[:n]).mean()
+        + (MSE_WEIGHT * exact * mse[n:] + seen[n:]).mean()
+    )
+    return (
+        total + 0.02 * missing,
+        {
+            "base_db": psnr(squared_error(lic.base, x)),
+            "lic_db": psnr(mse[:n]),
+            "lic_lpips": mean(seen[:n]),
+            "out_db": psnr(mse[n:]),
+            "out_lpips": mean(seen[n:]),
+            "missing_nats": mean(missing),
+            "predicted_percent": 100 * right,
+        },
+        (picture, fidelity),
+    )
 
 
 @torch.no_grad()
-def decode(model: HdcModel, x: Tensor, generator: torch.Generator, below: int = QUALITIES) -> Decoded:
+def decode(
+    model: HdcModel, x: Tensor, generator: torch.Generator, below: int = QUALITIES
+) -> Decoded:
     """What the frozen LIC stream makes of a batch at random qualities (under `below`)."""
     quality = random_quality(x, generator, below)
     out = model.lic(x, quality)
@@ -214,7 +256,8 @@ def decode(model: HdcModel, x: Tensor, generator: torch.Generator, below: int = 
 @torch.no_grad()
 def tokens(model: HdcModel, x: Tensor, base: Tensor) -> Tensor:
     """VQ indices of a batch, N x h x w."""
-    return model.codebook.indices(model.vq_encoder(x, base))
+    indices: Tensor = model.codebook.indices(model.vq_encoder(x, base))
+    return indices
 
 
 def most_uncertain(logits: Tensor, fraction: Tensor) -> Tensor:
@@ -222,11 +265,11 @@ def most_uncertain(logits: Tensor, fraction: Tensor) -> Tensor:
     top = logits.detach().float().softmax(1).amax(1).flatten(1)
     rank = top.argsort(1).argsort(1)
     kept = rank < (fraction[:, None] * top.shape[1]).round()
-    return kept.unflatten(1, logits.shape[2:])[:, None]
+    return kept.reshape(-1, 1, *logits.shape[2:])
 
 
 def missing_loss(guess: Tensor, indices: Tensor, kept: Tensor) -> tuple[Tensor, float]:
-    """Cross-entropy over missing indices (label smoothing 0.1, as MAGE), and the share guessed right."""
+    """Cross-entropy of missing indices (label smoothing 0.1, as MAGE), and the share guessed."""
     missing = ~kept[:, 0]
     if not bool(missing.any()):
         return guess.sum() * 0, 0.0
@@ -259,7 +302,8 @@ def squared_error(picture: Tensor, x: Tensor) -> Tensor:
 
 def perceived(lpips: LPIPS, picture: Tensor, x: Tensor) -> Tensor:
     """LPIPS of each sample."""
-    return lpips(picture.float().clamp(-0.05, 1.05), x).flatten()
+    distance: Tensor = lpips(picture.float().clamp(-0.05, 1.05), x)
+    return distance.flatten()
 
 
 def entropy_of(usage: Tensor) -> dict[str, float]:

@@ -32,11 +32,14 @@ class Block(nn.Module):
                 last.weight.mul_(0.2)
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
         x = x + self.leave(self.depth(F.leaky_relu(self.enter(x), 0.1)))
         if scale is not None and shift is not None:
             x = x + x * scale + shift
-        return x + self.narrow(F.leaky_relu(self.widen(x), 0.1))
+        y: Tensor = x + self.narrow(F.leaky_relu(self.widen(x), 0.1))
+        return y
 
 
 def stack(channels: int, depth: int) -> nn.Sequential:

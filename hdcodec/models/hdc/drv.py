@@ -1,8 +1,8 @@
 """Dense representative vectors (DRVs): extracted from the ground truth in training, sampled at the
 decoder by small denoisers that see only what was decoded.
 
-A DRV is a grid of tokens, one per 32 x 32 pixels (2 x 2 per 64-pixel tile), so a large picture is as
-well described as a small one. There are two: the first enhances the LIC image, the second guides
+A DRV is a grid of tokens, one per 32 x 32 pixels (2 x 2 per 64-pixel tile), so a large picture is
+as well described as a small one. There are two: the first enhances the LIC image, the second guides
 the prediction of missing indices. The recipe is DiffIR's and HI-Diff's: predict the clean vector,
 few deterministic steps, trained through the unrolled sampler.
 """
@@ -21,12 +21,17 @@ DEFAULT_STEPS = 4
 
 
 class DrvEncoder(nn.Module):
-    """Ground truth and base image -> both DRVs, each N x drv x H/32 x W/32 in [-1, 1]. Training only."""
+    """Truth and base image -> both DRVs, each N x drv x H/32 x W/32 in [-1, 1]. Training only."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            Patches(96, cin=6), Block(96), down(96, 128), Block(128), down(128, 128), Block(128),
+            Patches(96, cin=6),
+            Block(96),
+            down(96, 128),
+            Block(128),
+            down(128, 128),
+            Block(128),
             pointwise(128, 2 * cfg.drv),
         )
 
@@ -36,7 +41,7 @@ class DrvEncoder(nn.Module):
 
 
 class Condition(nn.Module):
-    """Synthesis features of the base image -> condition of the denoisers, N x width x H/32 x W/32."""
+    """Synthesis features of the base image -> the denoisers' input, N x width x H/32 x W/32."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
@@ -65,7 +70,7 @@ class Denoiser(nn.Module):
 
 
 def signal_level(time: float) -> float:
-    """Cumulative alpha at time 0..1: 1 without noise, near 0 with noise alone (quadratic cosine)."""
+    """Cumulative alpha at time 0..1: 1 without noise, near 0 with noise alone; quadratic."""
     return max(1e-3, (1.0 - time) ** 2)
 
 
@@ -82,7 +87,7 @@ def sample(denoiser: Denoiser, condition: Tensor, noise: Tensor, steps: int) -> 
 
 
 def sampling_noise(channels: int, height: int, width: int, seed: int = NOISE_SEED) -> Tensor:
-    """The fixed noise a file is decoded with: 1 x channels x height x width, from a CPU generator."""
+    """The noise every file is decoded with: 1 x channels x height x width, made on the CPU."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(1, channels, height, width, generator=generator)
 
@@ -99,12 +104,18 @@ class Enhancer(nn.Module):
                 layer.weight.mul_(0.2)  # type: ignore[operator]
         self.blocks = nn.ModuleList(Block(w) for _ in range(4))
         self.head = PixelHead(w)
-        nn.init.zeros_(self.head.to_full[0].weight)
+        last = self.head.to_full[0]
+        assert isinstance(last, nn.Conv2d)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(self, base: Tensor, features: Tensor, drv: Tensor) -> Tensor:
         x = features
         for modulate, block in zip(self.modulate, self.blocks, strict=True):
-            affine = F.interpolate(modulate(drv), scale_factor=4, mode="bilinear", align_corners=False)
+            affine = F.interpolate(
+                modulate(drv), scale_factor=4, mode="bilinear", align_corners=False
+            )
             scale, shift = affine.chunk(2, 1)
             x = block(x, scale, shift)
-        return base + self.head(x)
+        picture: Tensor = base + self.head(x)
+        return picture

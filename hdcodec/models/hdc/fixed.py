@@ -33,7 +33,9 @@ class FixedNet(nn.Module):
     def __init__(self, layers: list[Layer]) -> None:
         super().__init__()
         self.layers = layers
-        self.convs = nn.ModuleDict({str(i): _conv(layer) for i, layer in enumerate(layers) if layer.kind != "up"})
+        self.convs = nn.ModuleDict(
+            {str(i): _conv(layer) for i, layer in enumerate(layers) if layer.kind != "up"}
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         for i, layer in enumerate(self.layers):
@@ -56,5 +58,8 @@ def mixer(cin: int, width: int, cout: int, depth: int = 2) -> list[Layer]:
     layers = [Layer("pw", cin, width, relu=True)]
     for k in range(depth):
         last = k == depth - 1
-        layers += [Layer("dw", width, width), Layer("pw", width, cout if last else width, relu=not last)]
+        layers += [
+            Layer("dw", width, width),
+            Layer("pw", width, cout if last else width, relu=not last),
+        ]
     return layers

@@ -56,8 +56,11 @@ class Analysis(nn.Module):
         super().__init__()
         w = cfg.analysis_width
         self.net = nn.Sequential(
-            Patches(w), stack(w, cfg.analysis_depth), down(w, w + 64),
-            stack(w + 64, cfg.analysis_depth), pointwise(w + 64, cfg.latent),
+            Patches(w),
+            stack(w, cfg.analysis_depth),
+            down(w, w + 64),
+            stack(w + 64, cfg.analysis_depth),
+            pointwise(w + 64, cfg.latent),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,8 +74,14 @@ class HyperAnalysis(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.enter = pointwise(cfg.latent, 128)
-        self.net = nn.Sequential(Block(128), down(128, 128), Block(128), down(128, 128), Block(128),
-                                 pointwise(128, cfg.hyper))
+        self.net = nn.Sequential(
+            Block(128),
+            down(128, 128),
+            Block(128),
+            down(128, 128),
+            Block(128),
+            pointwise(128, cfg.hyper),
+        )
 
     def forward(self, y: Tensor, embedding: Tensor) -> Tensor:
         z: Tensor = self.net(self.enter(y) + embedding[:, :, None, None])
@@ -85,7 +94,9 @@ class Synthesis(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         w, d = cfg.synthesis_width, cfg.detail_width
-        self.coarse = nn.Sequential(pointwise(cfg.latent, w), stack(w, cfg.synthesis_depth), up(w, d))
+        self.coarse = nn.Sequential(
+            pointwise(cfg.latent, w), stack(w, cfg.synthesis_depth), up(w, d)
+        )
         self.detail = stack(d, cfg.detail_depth)
         self.head = PixelHead(d)
 
@@ -101,11 +112,18 @@ class EntropyNets(nn.Module):
         super().__init__()
         c = cfg.context
         self.hyper_in = FixedNet([Layer("pw", cfg.hyper, 192)])
-        self.hyper = FixedNet([
-            Layer("dw", 192, 192), Layer("pw", 192, 384, relu=True), Layer("up", 384, 96),
-            Layer("dw", 96, 96), Layer("pw", 96, 4 * c, relu=True), Layer("up", 4 * c, c),
-            Layer("dw", c, c), Layer("pw", c, c, relu=True),
-        ])
+        self.hyper = FixedNet(
+            [
+                Layer("dw", 192, 192),
+                Layer("pw", 192, 384, relu=True),
+                Layer("up", 384, 96),
+                Layer("dw", 96, 96),
+                Layer("pw", 96, 4 * c, relu=True),
+                Layer("up", 4 * c, c),
+                Layer("dw", c, c),
+                Layer("pw", c, c, relu=True),
+            ]
+        )
         self.parts = nn.ModuleList(
             FixedNet(mixer(c + (cfg.latent if p else 0), 160, 2 * cfg.latent)) for p in range(4)
         )
@@ -138,7 +156,7 @@ class Lic(nn.Module):
         return interpolate(self.log_gain, quality).exp()[:, :, None, None]
 
     def encode(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels in [0, 1] (sides multiples of 64) -> gained latents y and hyper-latents z, unrounded."""
+        """Pixels in [0, 1], sides multiples of 64 -> y (gained) and z, both unrounded."""
         y = self.analysis(x) * self.gain(quality)
         return y, self.hyper(y, quality)
 
@@ -161,7 +179,9 @@ class Lic(nn.Module):
         latent, mean, log_scale = self._parts(y, hyper)
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
         base, features = self.decode(latent, quality)
-        return LicOutput(base, features, latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))
+        return LicOutput(
+            base, features, latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1)
+        )
 
     def _parts(self, y: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         latent = torch.zeros_like(y)
@@ -193,14 +213,14 @@ class _LowerBound(torch.autograd.Function):
         return x.clamp(min=bound)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (inside,) = ctx.saved_tensors
         return torch.where(inside | (grad < 0), grad, torch.zeros_like(grad)), None
 
 
 def lower_bound(x: Tensor, bound: float) -> Tensor:
     """max(x, bound) whose gradient still passes where it would raise x."""
-    y: Tensor = _LowerBound.apply(x, bound)
+    y: Tensor = _LowerBound.apply(x, bound)  # type: ignore[no-untyped-call]
     return y
 
 

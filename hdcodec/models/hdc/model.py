@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,11 @@ class HdcModel(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.lic = Lic(cfg)
-        self.vq_encoder, self.codebook, self.vq_decoder = VqEncoder(cfg), Codebook(cfg), VqDecoder(cfg)
+        self.vq_encoder, self.codebook, self.vq_decoder = (
+            VqEncoder(cfg),
+            Codebook(cfg),
+            VqDecoder(cfg),
+        )
         self.prior = IndexPrior(cfg)
         self.drv_encoder, self.condition = DrvEncoder(cfg), Condition(cfg)
         self.denoisers = nn.ModuleList([Denoiser(cfg), Denoiser(cfg)])
@@ -41,12 +46,14 @@ class HdcModel(nn.Module):
         self.lic_features = LicFeatures(cfg)
         self.predictor = MaskPredictor(cfg)
 
-    def sample_drvs(self, features: Tensor, noise: Tensor, steps: int = DEFAULT_STEPS) -> tuple[Tensor, Tensor]:
+    def sample_drvs(
+        self, features: Tensor, noise: Tensor, steps: int = DEFAULT_STEPS
+    ) -> tuple[Tensor, Tensor]:
         """Both DRVs from synthesis features; `noise` N x 2 * drv x H/32 x W/32."""
         condition = self.condition(features)
         first, second = noise.chunk(2, 1)
-        return (sample(self.denoisers[0], condition, first, steps),  # type: ignore[arg-type]
-                sample(self.denoisers[1], condition, second, steps))  # type: ignore[arg-type]
+        one, two = (cast(Denoiser, denoiser) for denoiser in self.denoisers)
+        return sample(one, condition, first, steps), sample(two, condition, second, steps)
 
     def complete(self, indices: Tensor, kept: Tensor, lic: Tensor, drv: Tensor) -> Tensor:
         """Codewords of every position: the sent ones, and the expected codeword of those missing.
@@ -58,21 +65,38 @@ class HdcModel(nn.Module):
         logits = self.predictor(codes, kept, lic, drv)
         return mix_codes(codes, kept, logits, self.codebook.vectors())
 
-    def fuse(self, x_lic: Tensor, indices: Tensor, kept: Tensor, drv: Tensor, fidelity: Tensor,
-             use: Ablation = Ablation()) -> Tensor:
-        """LIC image and tokens -> picture, N x 3 x H x W; `indices` N x h x w, `kept` N x 1 x h x w."""
+    def fuse(
+        self,
+        x_lic: Tensor,
+        indices: Tensor,
+        kept: Tensor,
+        drv: Tensor,
+        fidelity: Tensor,
+        use: Ablation = Ablation(),
+    ) -> Tensor:
+        """LIC image, `indices` N x h x w, `kept` N x 1 x h x w -> picture, N x 3 x H x W."""
         eighth, sixteenth = self.lic_features(x_lic)
         if use.predictor:
             codes = self.complete(indices, kept, sixteenth, drv)
         else:
             codes = self.codebook.lookup(indices.clamp(min=0)) * kept
         if not use.correction:
-            return self.vq_decoder(codes)  # type: ignore[no-any-return]
+            plain: Tensor = self.vq_decoder(codes)
+            return plain
         out: Tensor = self.vq_decoder(codes, (x_lic, eighth, sixteenth), fidelity)
         return out
 
-    def reconstruct(self, latent: Tensor, quality: Tensor, indices: Tensor, kept: Tensor, noise: Tensor,
-                    fidelity: Tensor, steps: int = DEFAULT_STEPS, use: Ablation = Ablation()) -> Tensor:
+    def reconstruct(
+        self,
+        latent: Tensor,
+        quality: Tensor,
+        indices: Tensor,
+        kept: Tensor,
+        noise: Tensor,
+        fidelity: Tensor,
+        steps: int = DEFAULT_STEPS,
+        use: Ablation = Ablation(),
+    ) -> Tensor:
         """The decoder after the symbols: latents, indices and noise -> picture, not clipped."""
         base, features = self.lic.decode(latent, quality)
         if use.diffusion:

@@ -51,11 +51,11 @@ class WindowAttention(nn.Module):
         return x + y
 
     def _split(self, t: Tensor) -> Tensor:
-        return t.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return t.reshape(*t.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class MaskPredictor(nn.Module):
-    """Kept codewords, LIC features and the second DRV -> logits over all codes, N x codes x h x w."""
+    """Kept codewords, LIC features, the second DRV -> logits over all codes, N x codes x h x w."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
 @dataclass
 class Latents:
-    """A picture after the analysis transform: pixels 1 x 3 x H x W in [0, 1], latents before gain."""
+    """A picture after the analysis: pixels 1 x 3 x H x W in [0, 1], latents before gain."""
 
     pixels: Tensor
     latents: Tensor
@@ -37,7 +37,8 @@ class Networks:
 
     def __init__(self, model: HdcModel, device: torch.device) -> None:
         self.device = device
-        self.model = model.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.eval().requires_grad_(False)
         self.ablation = Ablation()
 
     @classmethod
@@ -47,7 +48,9 @@ class Networks:
         try:
             state = load(weights.read("networks.safetensors"))
             model = HdcModel(Config.from_dict(weights.manifest["config"]))
-            missing, unexpected = model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+            missing, unexpected = model.load_state_dict(
+                {k: v.float() for k, v in state.items()}, strict=False
+            )
         except (SafetensorError, ValueError, RuntimeError) as error:
             raise WeightsError(f"networks.safetensors does not fit the model: {error}") from error
         if unexpected or [k for k in missing if not k.startswith(_TRAINING_ONLY)]:
@@ -62,14 +65,18 @@ class Networks:
         return Latents(x, self.model.lic.analysis(x))
 
     @torch.inference_mode()
-    def encode(self, latents: Latents, quality: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def encode(
+        self, latents: Latents, quality: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Gained latents y (H/16 x W/16 x C) and hyper-latents z (H/64 x W/64 x C)."""
         q = self._quality(quality)
         y = latents.latents * self.model.lic.gain(q)
         return _array(y), _array(self.model.lic.hyper(y, q))
 
     @torch.inference_mode()
-    def indices(self, latents: Latents, latent: NDArray[np.float64], quality: int) -> NDArray[np.int64]:
+    def indices(
+        self, latents: Latents, latent: NDArray[np.float64], quality: int
+    ) -> NDArray[np.int64]:
         """VQ indices (H/16 x W/16) of a picture given its decoded latents."""
         base, _ = self.model.lic.decode(self._latent(latent), self._quality(quality))
         z = self.model.vq_encoder(latents.pixels, base.clamp(0, 1))
@@ -84,11 +91,14 @@ class Networks:
         cfg, (height, width) = self.model.cfg, symbols.z.shape[:2]
         noise = sampling_noise(2 * cfg.drv, 2 * height, 2 * width).to(self.device)
         out = self.model.reconstruct(
-            self._latent(symbols.latent), self._quality(quality),
+            self._latent(symbols.latent),
+            self._quality(quality),
             torch.from_numpy(symbols.indices.astype(np.int64)).to(self.device)[None],
             torch.from_numpy(symbols.kept).to(self.device)[None, None],
-            noise, torch.full((1, 1, 1, 1), fidelity, device=self.device),
-            DEFAULT_STEPS if steps is None else steps, self.ablation,
+            noise,
+            torch.full((1, 1, 1, 1), fidelity, device=self.device),
+            DEFAULT_STEPS if steps is None else steps,
+            self.ablation,
         )
         pixels = out[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
         return np.ascontiguousarray(pixels.cpu().numpy())
@@ -102,7 +112,7 @@ class Networks:
 
 
 def pick_device(name: str) -> torch.device:
-    """"auto", "cpu", "cuda" or "cuda:n" -> device; raises DeviceError."""
+    """ "auto", "cpu", "cuda" or "cuda:n" -> device; raises DeviceError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -23,7 +23,10 @@ class VqEncoder(nn.Module):
         super().__init__()
         w = cfg.vq_width
         self.net = nn.Sequential(
-            Patches(w, cin=6), stack(w, cfg.vq_depth), down(w, w + 64), stack(w + 64, cfg.vq_depth),
+            Patches(w, cin=6),
+            stack(w, cfg.vq_depth),
+            down(w, w + 64),
+            stack(w + 64, cfg.vq_depth),
             pointwise(w + 64, cfg.code_dim),
         )
 
@@ -77,7 +80,9 @@ class LicFeatures(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.eighth = nn.Sequential(Patches(cfg.decoder_detail), Block(cfg.decoder_detail))
-        self.sixteenth = nn.Sequential(down(cfg.decoder_detail, cfg.predictor_width), Block(cfg.predictor_width))
+        self.sixteenth = nn.Sequential(
+            down(cfg.decoder_detail, cfg.predictor_width), Block(cfg.predictor_width)
+        )
 
     def forward(self, x_lic: Tensor) -> tuple[Tensor, Tensor]:
         eighth = self.eighth(x_lic)
@@ -101,7 +106,8 @@ class Correction(nn.Module):
     def forward(self, x: Tensor, lic: Tensor, fidelity: Tensor) -> Tensor:
         scale, shift = self.leave(F.leaky_relu(self.enter(torch.cat([x, lic], 1)), 0.1)).chunk(2, 1)
         low, high = self.strength
-        return x + (low + fidelity * (high - low)) * (x * scale + shift)
+        y: Tensor = x + (low + fidelity * (high - low)) * (x * scale + shift)
+        return y
 
 
 class VqDecoder(nn.Module):
@@ -109,7 +115,12 @@ class VqDecoder(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        w, d, lic16, lic8 = cfg.decoder_width, cfg.decoder_detail, cfg.predictor_width, cfg.decoder_detail
+        w, d, lic16, lic8 = (
+            cfg.decoder_width,
+            cfg.decoder_detail,
+            cfg.predictor_width,
+            cfg.decoder_detail,
+        )
         self.enter = pointwise(cfg.code_dim, w)
         self.coarse = nn.ModuleList(Block(w) for _ in range(cfg.decoder_depth))
         self.coarse_fix = nn.ModuleList(Correction(w, lic16) for _ in range(2))
@@ -120,7 +131,10 @@ class VqDecoder(nn.Module):
         self.gate = nn.Parameter(torch.tensor([2.0, 4.0]))
 
     def forward(
-        self, codes: Tensor, lic: tuple[Tensor, Tensor, Tensor] | None = None, fidelity: Tensor | None = None
+        self,
+        codes: Tensor,
+        lic: tuple[Tensor, Tensor, Tensor] | None = None,
+        fidelity: Tensor | None = None,
     ) -> Tensor:
         """`codes` N x code_dim x h x w; `lic` the LIC image and its features at 1/8 and 1/16;
         `fidelity` N x 1 x 1 x 1 in [0, 1]. Returns N x 3 x 16h x 16w, not clipped."""
@@ -130,13 +144,17 @@ class VqDecoder(nn.Module):
         x = self.coarse_fix[0](self.enter(codes), sixteenth, fidelity)
         for block in self.coarse:
             x = block(x)
-        x = self.detail_fix[0](self.up(self.coarse_fix[1](x, sixteenth, fidelity)), eighth, fidelity)
+        x = self.detail_fix[0](
+            self.up(self.coarse_fix[1](x, sixteenth, fidelity)), eighth, fidelity
+        )
         for block in self.detail:
             x = block(x)
         out = self.head(self.detail_fix[1](x, eighth, fidelity))
         picture, gate = out[:, :3] + 0.5, out[:, 3:]
         low, high = self.gate
-        return picture + torch.sigmoid(gate + low + fidelity * (high - low)) * (x_lic - picture)
+        strength = torch.sigmoid(gate + low + fidelity * (high - low))
+        y: Tensor = picture + strength * (x_lic - picture)
+        return y
 
     def _plain(self, codes: Tensor) -> Tensor:
         x = self.enter(codes)

@@ -1,0 +1,99 @@
+"""How many processes, on which devices, with how many threads each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdcodec._errors import DeviceError
+
+BYTES_PER_WORKER = 2 << 30
+"""Memory to count with for a process that works on a photograph of some megapixels."""
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The device of each worker, and the threads that each may use."""
+
+    devices: tuple[str, ...]
+    threads: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a worker must find in its environment before it imports numpy or torch."""
+        threads = str(self.threads)
+        return {
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": "1",  # numpy runs the integer networks, too small for threads
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+
+
+def layout(device: str, workers: int | None, files: int) -> Layout:
+    """Spread `files` over the machine.
+
+    device: "auto", "cpu", "cuda" (all GPUs) or a list "cuda:0,cuda:1". On GPUs there is one worker
+    for each, on the CPU one for each core as far as memory goes, unless `workers` says otherwise;
+    never more than files. The cores are shared out evenly. Raises DeviceError.
+    """
+    names = _devices(device)
+    cores = usable_cores()
+    wanted = workers or (min(cores, _memory_for()) if names == ["cpu"] else len(names))
+    count = max(1, min(wanted, files))
+    return Layout(tuple(names[i % len(names)] for i in range(count)), max(1, cores // count))
+
+
+def _devices(device: str) -> Sequence[str]:
+    if device == "cpu":
+        return ["cpu"]
+    gpus = [f"cuda:{index}" for index in range(_gpu_count())]
+    if device == "auto":
+        return gpus or ["cpu"]
+    names = gpus if device == "cuda" else device.split(",")
+    for name in names or ["cuda"]:
+        if name not in gpus:
+            raise DeviceError(f"device {name!r} is not there")
+    return names
+
+
+def _gpu_count() -> int:
+    """GPUs for torch, which takes over a second to import and is left alone without a driver."""
+    if not (any(map(os.path.exists, _DRIVERS)) or shutil.which("nvidia-smi")):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, by its affinity and its control group."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota, _, period = _cgroup("cpu.max").partition(" ")
+    if quota.isdigit() and period.isdigit():
+        cores = min(cores, -(-int(quota) // int(period)))
+    return max(1, cores)
+
+
+def _memory_for() -> int:
+    """Workers for which this machine or control group has memory."""
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names:
+        return usable_cores()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = _cgroup("memory.max")
+    return max(1, min(memory, int(limit) if limit.isdigit() else memory) // BYTES_PER_WORKER)
+
+
+def _cgroup(name: str) -> str:
+    try:
+        return (_CGROUP / name).read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,47 @@
+"""What happens to one file, before and after."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Status = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file to be worked on. index: its place in the report; paths as the user wrote them."""
+
+    index: int
+    input: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """The outcome of one file.
+
+    reason: why it was skipped. error: why it failed. width, height: pixels. bpp: bits of the .hdc
+    file per pixel. seconds: work on this file alone. worker: host and process that did it.
+    """
+
+    index: int
+    status: Status
+    input: str
+    output: str | None = None
+    input_bytes: int = 0
+    bytes: int = 0
+    width: int = 0
+    height: int = 0
+    bpp: float | None = None
+    seconds: float = 0.0
+    reason: str | None = None
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+    worker: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """The row of the report."""
+        facts = asdict(self)
+        del facts["index"]
+        return facts

@@ -1,0 +1,187 @@
+"""One worker: a model that is loaded once, and the way of one file through it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hdcodec._errors import HdcError, OutputError, describe
+from hdcodec.batch.plan import Direction, leaves
+from hdcodec.batch.rows import Item, Row
+from hdcodec.format import MAX_FILE_BYTES, MODELS, unpack
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from hdcodec.codec import Codec
+    from hdcodec.images import Picture
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done with every file.
+
+    target: the folder that no output may leave. base: the folder that relative paths start from.
+    options: keywords for Codec.compress or Codec.decompress. flatten: the colour to put
+    transparent pictures on. model: to compress with, and to load first for decompressing.
+    """
+
+    direction: Direction
+    target: str
+    base: str
+    force: bool = False
+    model: str = "hdc"
+    flatten: tuple[int, int, int] | None = None
+    max_pixels: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Worker:
+    """Called with items, it answers with rows; a fault of one file is in its row.
+
+    A fault that all files would share (weights, device) is answered as an HdcError.
+    """
+
+    def __init__(self, job: Job, device: str) -> None:
+        self.job, self.device = job, device
+        self.codecs: dict[str, Codec] = {}
+
+    def __call__(self, item: Item) -> Row | HdcError:
+        try:
+            self._codec(self.job.model)
+            started = time.perf_counter()
+            facts = self._facts(item)
+        except _BrokenError as broken:
+            return broken.fault
+        facts["status"] = "failed" if "error" in facts else "done"
+        facts |= {"seconds": round(time.perf_counter() - started, 4), "worker": self._name}
+        return Row(item.index, input=item.input, output=item.output, **facts)
+
+    @cached_property
+    def _name(self) -> str:
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    def _facts(self, item: Item) -> dict[str, Any]:
+        facts: dict[str, Any] = {}
+        try:
+            self._limit_pixels()
+            with _noted_warnings(facts):
+                facts |= self._process(item)
+        except _BrokenError:
+            raise
+        except Exception as error:
+            if os.environ.get("HDC_DEBUG"):
+                traceback.print_exc()
+            facts["error"] = describe(error)
+        return facts
+
+    def _limit_pixels(self) -> None:
+        if self.job.max_pixels and self.job.direction == "compress":
+            from PIL import Image
+
+            # Pillow refuses more than twice as many.
+            Image.MAX_IMAGE_PIXELS = (self.job.max_pixels + 1) // 2
+
+    def _process(self, item: Item) -> dict[str, Any]:
+        """Make the output, and tell sizes."""
+        source, output = self._path(item.input), self._path(item.output)
+        self._refuse(output)
+        if self.job.direction == "compress":
+            return self._compress(source, output)
+        return self._decompress(source, output)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.job.base, name)
+
+    def _refuse(self, output: str) -> None:
+        """Spare the work whose result could not be written."""
+        if leaves(self._path(self.job.target), output):
+            raise OutputError(f"cannot write {output}: a link leads out of the destination")
+        if os.path.lexists(output):
+            if os.path.exists(output) and not os.path.isfile(output):
+                raise OutputError(f"cannot write {output}: it is not a regular file")
+            if not self.job.force:
+                raise OutputError(f"{output} exists already")
+
+    def _compress(self, source: str, output: str) -> dict[str, Any]:
+        from hdcodec._atomic import write_bytes
+
+        picture, input_bytes = self._load(source)
+        codec = self._codec(self.job.model)
+        data = codec.compress(picture, **self.job.options)
+        _make_folder_of(output)
+        write_bytes(output, data, force=self.job.force)
+        return _sizes(picture.rgb, input_bytes, len(data), len(data))
+
+    def _load(self, source: str) -> tuple[Picture, int]:
+        from hdcodec import images
+
+        with open(source, "rb") as stream:
+            picture, size = images.load(stream), os.fstat(stream.fileno()).st_size
+        return images.flatten(picture, self.job.flatten) if self.job.flatten else picture, size
+
+    def _decompress(self, source: str, output: str) -> dict[str, Any]:
+        from hdcodec import images
+
+        with open(source, "rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+        limit = {"max_pixels": self.job.max_pixels} if self.job.max_pixels else {}
+        codec = self._codec(MODELS[unpack(data, **limit).header.model])
+        image = codec.decompress(data, **limit, **self.job.options)
+        if self.job.flatten:
+            image = images.to_pil(images.flatten(images.from_pil(image), self.job.flatten))
+        _make_folder_of(output)
+        images.save(image, output, force=self.job.force)
+        return _sizes(image, len(data), os.path.getsize(output), len(data))
+
+    def _codec(self, model: str) -> Codec:
+        if model not in self.codecs:
+            from hdcodec.codec import Codec
+
+            try:
+                self.codecs[model] = Codec(model, self.device)
+            except HdcError as fault:
+                raise _BrokenError(fault) from fault
+        return self.codecs[model]
+
+
+class _BrokenError(Exception):
+    """This worker cannot work on any file."""
+
+    def __init__(self, fault: HdcError) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+@contextmanager
+def _noted_warnings(facts: dict[str, Any]) -> Iterator[None]:
+    """Put what this package warns of on the data into `facts`, and drop all other warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning, module="hdcodec")
+        try:
+            yield
+        finally:
+            facts["warnings"] = tuple(str(warning.message) for warning in caught)
+
+
+def _make_folder_of(output: str) -> None:
+    folder = os.path.dirname(output)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _sizes(image: Image.Image, read: int, written: int, coded: int) -> dict[str, Any]:
+    bpp = round(8 * coded / (image.width * image.height), 5)
+    size = {"width": image.width, "height": image.height, "bpp": bpp}
+    return size | {"input_bytes": read, "bytes": written}

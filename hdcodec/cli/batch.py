@@ -1,0 +1,323 @@
+"""hdc batch: folders in, mirrored folders out."""
+
+import json
+import os
+import re
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hdcodec.cli import _options as options
+
+if TYPE_CHECKING:
+    from hdcodec.batch import Crew, Item, Job, Plan, Row, Tally
+    from hdcodec.batch.plan import Existing
+
+SOME_FAILED = 3
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
+REPORT = click.Path(dir_okay=False, path_type=Path)
+
+
+def shard(text: str) -> tuple[int, int]:
+    """I/N with 1 <= I <= N."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise click.BadParameter(f"{text!r} is not I/N with I from 1 to N.")
+    return int(found[1]), int(found[2])
+
+
+def devices(text: str) -> str:
+    """auto, cpu, cuda or a list of cuda:N."""
+    if not re.fullmatch(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*", text, re.ASCII):
+        raise click.BadParameter(f"{text!r} is not auto, cpu, cuda or a list as cuda:0,cuda:1.")
+    return text
+
+
+folders = options.together(
+    click.argument("source", metavar="SRC", type=FOLDER),
+    click.argument("target", metavar="DST", type=NEW_FOLDER),
+)
+
+run_options = options.together(
+    click.option(
+        "--device",
+        type=devices,
+        default="auto",
+        show_default=True,
+        metavar="LIST",
+        help="auto, cpu, cuda (all GPUs), or GPUs as cuda:0,cuda:1.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Processes; one per GPU, or per core as memory allows, unless given.",
+    ),
+    click.option(
+        "--pattern",
+        "patterns",
+        multiple=True,
+        metavar="GLOB",
+        help="Only files of such a name, or with a slash such a path in SRC; may be repeated.",
+    ),
+    click.option("--skip-existing", is_flag=True, help="Leave out files whose output exists."),
+    options.force,
+    click.option(
+        "--shard",
+        type=shard,
+        default="1/1",
+        metavar="I/N",
+        help="Only the I-th of N parts of the files, from 1/N to N/N, for as many machines.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Processes on this machine, or actors on a Ray cluster.",
+    ),
+    click.option("--ray-address", metavar="ADDR", help="The Ray cluster, if it is another one."),
+    click.option("--report", type=REPORT, help="Write a JSON line per file to this file."),
+    click.option("--fail-fast", is_flag=True, help="Begin no more files after a failure."),
+    options.as_json,
+    options.quiet,
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The options that both directions share, as they were given."""
+
+    device: str
+    workers: int | None
+    patterns: tuple[str, ...]
+    skip_existing: bool
+    force: bool
+    shard: tuple[int, int]
+    engine: str
+    ray_address: str | None
+    report: Path | None
+    fail_fast: bool
+    as_json: bool
+    quiet: bool
+
+    def __post_init__(self) -> None:
+        if self.skip_existing and self.force:
+            raise click.UsageError("--skip-existing and --force exclude each other.")
+        if self.ray_address and self.engine != "ray":
+            raise click.UsageError("--ray-address is for --engine ray.")
+
+    @property
+    def existing(self) -> "Existing":
+        if self.skip_existing:
+            return "skip"
+        return "replace" if self.force else "fail"
+
+
+@click.group()
+def command() -> None:
+    """Compress or decompress whole folders.
+
+    The folder tree is mirrored. Outputs appear whole or not at all, so that a run that was stopped
+    in any way is completed by the same command with --skip-existing.
+
+    Exit codes: 0 nothing failed, 3 some files did, 1 the run as a whole did, 2 wrong usage.
+    """
+
+
+@command.command()
+@folders
+@options.rate
+@click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    show_default=True,
+    help="Decode each result again before it is written.",
+)
+@click.option("--keep-metadata", is_flag=True, help="Keep EXIF and XMP; they cost bytes.")
+@options.flatten
+@options.max_pixels
+@run_options
+def compress(
+    source: Path,
+    target: Path,
+    quality: float | None,
+    bpp: float | None,
+    target_size: int | None,
+    model: str,
+    verify: bool,
+    keep_metadata: bool,
+    flatten: options.Rgb | None,
+    max_pixels: int | None,
+    **shared: Any,
+) -> None:
+    """Compress the pictures in folder SRC to .hdc files in folder DST.
+
+    a.png becomes a.hdc; where that would be the name of two, a.png.hdc and a.jpg.hdc. Hidden files
+    and files that are no pictures are left out. --bpp and --target-size are caps for each file.
+    """
+    from hdcodec.batch import Job
+    from hdcodec.batch.plan import HDC
+    from hdcodec.weights import family_of
+
+    family_of(model)
+    rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    job = Job(
+        "compress",
+        str(target),
+        os.getcwd(),
+        shared["force"],
+        model,
+        flatten,
+        max_pixels,
+        {"verify": verify, "keep_metadata": keep_metadata} | rate,
+    )
+    _run(source, job, HDC, Run(**shared))
+
+
+@command.command()
+@folders
+@click.option(
+    "--format",
+    "suffix",
+    default="png",
+    show_default=True,
+    metavar="EXT",
+    help="Extension of the outputs, which names their format.",
+)
+@click.option(
+    "--fidelity",
+    type=options.Finite(0, 1),
+    help="0 looks most natural, 1 is closest to the original; 0.5 unless given.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1), help="Denoising steps; the model's own unless given."
+)
+@options.flatten
+@options.max_pixels
+@run_options
+def decompress(
+    source: Path,
+    target: Path,
+    suffix: str,
+    fidelity: float | None,
+    steps: int | None,
+    flatten: options.Rgb | None,
+    max_pixels: int | None,
+    **shared: Any,
+) -> None:
+    """Decompress the .hdc files in folder SRC to pictures in folder DST.
+
+    Hidden files and files of other kinds are left out.
+    """
+    from hdcodec.batch import Job
+
+    job = Job(
+        "decompress",
+        str(target),
+        os.getcwd(),
+        shared["force"],
+        flatten=flatten,
+        max_pixels=max_pixels,
+        options=options.given(fidelity=fidelity, steps=steps),
+    )
+    _run(source, job, _checked(suffix), Run(**shared))
+
+
+def _checked(suffix: str) -> str:
+    from PIL import Image
+
+    suffix = "." + suffix.lower().lstrip(".")
+    if Image.registered_extensions().get(suffix) not in Image.SAVE:
+        raise click.UsageError(f"There is no picture format {suffix!r} to write.")
+    return suffix
+
+
+def _run(source: Path, job: "Job", suffix: str, run: Run) -> None:
+    from hdcodec.batch import Tally, make_plan
+
+    plan = make_plan(
+        source,
+        Path(job.target),
+        job.direction,
+        suffix,
+        patterns=run.patterns,
+        shard=run.shard,
+        existing=run.existing,
+    )
+    tally = Tally(len(plan))
+    try:
+        _work(plan, job, run, tally)
+    finally:
+        _summarise(tally, run)
+    if tally.failed:
+        click.get_current_context().exit(SOME_FAILED)
+
+
+def _work(plan: "Plan", job: "Job", run: Run, tally: "Tally") -> None:
+    """Let rows come in, and note each wherever it is wanted."""
+    from hdcodec.batch import Report
+    from hdcodec.cli._progress import display
+
+    shown = display(plan, run.quiet)
+    report = Report(run.report) if run.report else nullcontext()
+    with report as written, shown, closing(_rows(plan, job, run, tally)) as rows:
+        for row in rows:
+            tally.add(row)
+            if written:
+                written.add(row)
+            shown.show(row, tally)
+
+
+def _rows(plan: "Plan", job: "Job", run: Run, tally: "Tally") -> "Generator[Row, None, None]":
+    from hdcodec.batch import schedule
+
+    yield from plan.settled
+    items = _until_failure(plan.items, tally) if run.fail_fast else plan.items
+    if plan.items:
+        yield from schedule(_crew(job, run, len(plan.items)), items)
+
+
+def _until_failure(items: "Iterable[Item]", tally: "Tally") -> "Iterator[Item]":
+    for item in items:
+        if tally.failed:
+            return
+        yield item
+
+
+def _crew(job: "Job", run: Run, files: int) -> "Crew":
+    if run.engine == "ray":
+        from hdcodec.batch.cluster import RayCrew
+
+        return RayCrew(job, run.device, run.workers, run.ray_address, files)
+    from hdcodec.batch import LocalCrew, layout
+
+    return LocalCrew(job, layout(run.device, run.workers, files))
+
+
+def _summarise(tally: "Tally", run: Run) -> None:
+    facts = tally.facts()
+    if run.as_json:
+        click.echo(json.dumps(facts))
+    elif not run.quiet:
+        click.echo(_line(facts))
+
+
+def _line(facts: dict[str, Any]) -> str:
+    counts = [f"{facts[name]} {name}" for name in ("done", "skipped", "failed")]
+    if facts["unfinished"]:
+        counts.append(f"{facts['unfinished']} unfinished")
+    if facts["skipped_because"]:
+        reasons = [f"{count} {reason}" for reason, count in facts["skipped_because"].items()]
+        counts[1] += f" ({', '.join(reasons)})"
+    bpp = "" if facts["mean_bpp"] is None else f", mean {facts['mean_bpp']:.4f} bpp"
+    return (
+        f"{', '.join(counts)}; {facts['input_bytes']:,} bytes in, {facts['bytes']:,} out{bpp}; "
+        f"{facts['seconds']:.1f} s, {facts['images_per_second']:.2f} images/s"
+    )

@@ -1,0 +1,601 @@
+"""The whole codec on real photographs: sizes, modes, caps, exactness, damage, weights."""
+
+import copy
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+import hdcodec
+from hdcodec import (
+    ChecksumError,
+    Codec,
+    CorruptError,
+    DeviceError,
+    HdcError,
+    NotHdcError,
+    TargetError,
+    TooLargeError,
+    TruncatedError,
+    UnknownModelError,
+    UnsupportedVersionError,
+    WeightsError,
+    _symbols,
+    weights,
+)
+from hdcodec.codec import shared_codec
+from hdcodec.entropy.coder import Decoder
+from hdcodec.entropy.intnet import Fixed, IntLayer, IntNet
+from hdcodec.format import Header, pack, unpack
+from hdcodec.images import from_pil
+from hdcodec.models.hdc.model import Ablation
+
+CHECKSUM = 3
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def face(photo_files: dict[str, Path]) -> Image.Image:
+    """128 x 192 pixels of the astronaut, without a colour profile."""
+    with Image.open(photo_files["astronaut"]) as image:
+        crop = image.convert("RGB").crop((160, 30, 288, 222))
+    crop.info.clear()
+    return crop
+
+
+@pytest.fixture(scope="module")
+def data(codec: Codec, face: Image.Image) -> bytes:
+    """The face with some of its indices kept."""
+    return codec.compress(face, quality=40, kept=7)
+
+
+def array(image: Image.Image) -> NDArray[np.float64]:
+    return np.asarray(image).astype(np.float64)
+
+
+def differs(a: Image.Image, b: Image.Image) -> bool:
+    return bool((array(a) != array(b)).any())
+
+
+def sealed(body: bytes) -> bytes:
+    """`body` with the checksum that makes it an intact file."""
+    return body + (zlib.crc32(body) & 0xFFFFFF).to_bytes(CHECKSUM, "little")
+
+
+# ---- pictures ----
+
+
+def test_the_decoded_picture_is_the_one_that_was_encoded(codec: Codec, face: Image.Image) -> None:
+    decoded = array(codec.decompress(codec.compress(face, quality=60)))
+    mirrored = face.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    errors = [np.square(decoded - array(image)).mean() for image in (face, mirrored)]
+    assert errors[0] < errors[1] / 4
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 70), (65, 1), (63, 127), (64, 64), (129, 65), (2000, 1)]
+)
+def test_every_size(codec: Codec, face: Image.Image, size: tuple[int, int]) -> None:
+    data = codec.compress(face.resize(size), quality=30, kept=5)
+    facts = hdcodec.info(data)
+    assert (facts["width"], facts["height"], facts["kept_fraction"]) == (*size, 0.1111)
+    assert facts["header_bytes"] <= 12
+    decoded = codec.decompress(data)
+    assert (decoded.size, decoded.mode) == (size, "RGB")
+
+
+def test_gray_is_coded_as_gray(codec: Codec, face: Image.Image) -> None:
+    gray = face.convert("L")
+    data = codec.compress(gray, quality=30)
+    assert hdcodec.info(data)["chunks"] == {"gray": 0}
+    assert unpack(data).payload == unpack(codec.compress(gray.convert("RGB"), quality=30)).payload
+    assert codec.decompress(data).mode == "L"
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_is_exact(codec: Codec, face: Image.Image, mode: str) -> None:
+    image = face.convert(mode)
+    alpha = Image.linear_gradient("L").resize(image.size)
+    image.putalpha(alpha)
+    data = codec.compress(image, quality=30)
+    assert "alpha" in hdcodec.info(data)["chunks"]
+    decoded = codec.decompress(data)
+    assert decoded.mode == mode
+    assert not differs(decoded.getchannel("A"), alpha)
+
+
+def turned(face: Image.Image) -> Image.Image:
+    """The face lying on its side, with the EXIF orientation that puts it upright."""
+    image = face.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", exif=exif)
+    return Image.open(buffer)
+
+
+def deep(face: Image.Image) -> Image.Image:
+    """The face in 16 bits of gray."""
+    return Image.fromarray(np.asarray(face.convert("L")).astype(np.uint16) * 257)
+
+
+Same = tuple[Callable[[Image.Image], Image.Image], Callable[[Image.Image], Image.Image]]
+SAME: dict[str, Same] = {
+    "palette": (
+        lambda face: face.quantize(32),
+        lambda face: face.quantize(32).convert("RGB"),
+    ),
+    "orientation": (turned, lambda face: face),
+    "16 bits": (deep, lambda face: face.convert("L")),
+    "cmyk": (
+        lambda face: face.convert("CMYK"),
+        lambda face: from_pil(face.convert("CMYK")).rgb,
+    ),
+    "opaque alpha": (lambda face: face.convert("RGBA"), lambda face: face),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_what_a_viewer_shows_is_what_is_coded(codec: Codec, face: Image.Image, kind: str) -> None:
+    unusual, plain = SAME[kind]
+    assert codec.compress(unusual(face), quality=30) == codec.compress(plain(face), quality=30)
+
+
+def test_metadata_is_kept_only_when_asked_for(codec: Codec, face: Image.Image) -> None:
+    assert hdcodec.info(codec.compress(turned(face)))["chunks"] == {}
+    data = codec.compress(turned(face), keep_metadata=True)
+    assert "exif" in hdcodec.info(data)["chunks"]
+    assert codec.decompress(data).getexif().get(0x0112, 1) == 1
+
+
+# ---- quality and caps ----
+
+
+def test_more_quality_takes_more_bytes(codec: Codec, face: Image.Image) -> None:
+    sizes = [len(codec.compress(face, quality=q, kept=0)) for q in (0, 25, 50, 75, 100)]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 2 * sizes[0]
+
+
+def test_more_kept_indices_take_more_bytes(codec: Codec, face: Image.Image) -> None:
+    files = [codec.compress(face, quality=40, kept=k) for k in (0, 5, 10, 15)]
+    sizes = [hdcodec.info(file)["vq_bytes"] for file in files]
+    assert sizes[0] == 0
+    assert sizes == sorted(set(sizes))
+
+
+def test_bytes_and_bits_are_those_of_the_file(data: bytes) -> None:
+    facts = hdcodec.info(data)
+    parts = ("header_bytes", "chunk_bytes", "lic_bytes", "vq_bytes")
+    assert facts["bytes"] == len(data) == sum(facts[part] for part in parts)
+    assert facts["bpp"] == pytest.approx(8 * len(data) / (128 * 192), abs=1e-5)
+
+
+def test_a_file_is_as_long_as_the_model_says(codec: Codec, face: Image.Image) -> None:
+    for quality in (20, 90):
+        box = unpack(codec.compress(face, quality=quality, kept=9))
+        symbols = _symbols.read_symbols(box)
+        bits = symbols.lic_bits + symbols.vq_bits
+        assert len(box.payload) == pytest.approx(bits / 8, rel=0.01, abs=4)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.03, 0.2, 0.5, 1.0])
+def test_caps_are_never_exceeded_and_used(codec: Codec, face: Image.Image, part: float) -> None:
+    low, high = (len(codec.compress(face, quality=q)) for q in (0, 100))
+    limit = round(low + part * (high - low))
+    by_size = codec.compress(face, target_size=limit)
+    assert 0.7 * limit <= len(by_size) <= limit
+    pixels = face.width * face.height
+    assert codec.compress(face, bpp=8.001 * limit / pixels) == by_size
+
+
+@pytest.mark.parametrize("cap", [{"target_size": 13}, {"target_size": 0}, {"bpp": 1e-4}])
+def test_an_impossible_cap_is_an_error(codec: Codec, face: Image.Image, cap: Any) -> None:
+    with pytest.raises(TargetError):
+        codec.compress(face, **cap)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 50, "bpp": 0.1},
+        {"quality": 50, "target_size": 1000},
+        {"bpp": 0.1, "target_size": 1000},
+        {"quality": 101},
+        {"quality": -1},
+        {"quality": float("nan")},
+        {"bpp": float("inf")},
+        {"bpp": float("nan")},
+        {"kept": 16},
+        {"kept": -1},
+    ],
+)
+def test_senseless_options_are_value_errors(
+    codec: Codec, face: Image.Image, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError):
+        codec.compress(face, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"fidelity": -0.1}, {"fidelity": 1.1}, {"fidelity": float("nan")}, {"steps": 0}]
+)
+def test_senseless_decoder_options_are_value_errors(
+    codec: Codec, data: bytes, options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError):
+        codec.decompress(data, **options)
+
+
+# ---- parts of the decoder ----
+
+
+@pytest.mark.parametrize("part", [field.name for field in fields(Ablation)])
+def test_every_part_does_something(codec: Codec, data: bytes, part: str) -> None:
+    whole = codec.decompress(data)
+    networks = copy.copy(codec.networks)
+    networks.ablation = Ablation(**{part: False})
+    without = copy.copy(codec)
+    without.networks = networks
+    assert differs(without.decompress(data), whole)
+    assert not differs(codec.decompress(data), whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "others"),
+    [({"fidelity": 0.0}, {"fidelity": 1.0}), ({"steps": 1}, {"steps": 4})],
+)
+def test_the_dials_turn_something(
+    codec: Codec, data: bytes, options: dict[str, Any], others: dict[str, Any]
+) -> None:
+    assert differs(codec.decompress(data, **options), codec.decompress(data, **others))
+
+
+def test_kept_indices_change_the_picture(codec: Codec, face: Image.Image) -> None:
+    pictures = [codec.decompress(codec.compress(face, quality=40, kept=k)) for k in (0, 15)]
+    assert differs(*pictures)
+
+
+# ---- exactness ----
+
+
+def test_decoding_does_not_depend_on_the_caller(codec: Codec, data: bytes) -> None:
+    before = codec.decompress(data)
+    torch.manual_seed(1)
+    np.random.seed(1)
+    state = torch.get_rng_state()
+    again = codec.decompress(data)
+    assert not differs(before, again)
+    assert torch.equal(torch.get_rng_state(), state), "the caller's generator was used"
+
+
+def test_encoding_twice_gives_the_same_file(codec: Codec, face: Image.Image, data: bytes) -> None:
+    assert codec.compress(face, quality=40, kept=7, verify=False) == data
+    assert hdcodec.compress(face, device="cpu", quality=40, kept=7) == data
+
+
+def test_one_codec_serves_both_directions(face: Image.Image) -> None:
+    shared_codec.cache_clear()
+    for model in ("hdc", 1):
+        data = hdcodec.compress(face, model=model, device="cpu", quality=10)
+        assert hdcodec.decompress(data, device="cpu").size == face.size
+    assert shared_codec.cache_info().misses == 1
+
+
+THREADS = """
+import hashlib, json, sys
+import hdcodec
+from pathlib import Path
+print(json.dumps([hdcodec.info(Path(p).read_bytes())["symbols_sha256"] for p in sys.argv[1:]]))
+assert "torch" not in sys.modules, "info imported torch"
+"""
+
+
+@pytest.fixture(scope="module")
+def files(
+    codec: Codec, photo_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """Files of pictures large enough for BLAS to share out its work."""
+    folder = tmp_path_factory.mktemp("files")
+    paths = []
+    for name, quality, kept in [("astronaut", 20, 15), ("cat", 90, 4)]:
+        paths.append(folder / f"{name}.hdc")
+        with Image.open(photo_files[name]) as image:
+            paths[-1].write_bytes(codec.compress(image, quality=quality, kept=kept))
+    return paths
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_symbols_are_the_same_under_any_number_of_threads(files: list[Path], threads: int) -> None:
+    here = [hdcodec.info(path.read_bytes())["symbols_sha256"] for path in files]
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = os.environ | dict.fromkeys(names, str(threads))
+    command = [sys.executable, "-c", THREADS, *map(str, files)]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == here
+
+
+class Convolved:
+    """An integer network run by torch in float64, as one of `batch` inputs stacked together."""
+
+    def __init__(self, net: IntNet, batch: int, device: str) -> None:
+        self.layers, self.batch, self.device = net.layers, batch, device
+
+    def __call__(self, x: Fixed) -> Fixed:
+        noise = np.random.default_rng(0).integers(-32768, 32768, (self.batch - 1, *x.shape))
+        stacked = torch.from_numpy(np.concatenate([noise, x[None]])).to(self.device)
+        y = stacked.permute(0, 3, 1, 2)
+        for layer in self.layers:
+            y = self._layer(layer, y)
+        out: Fixed = y[-1].permute(1, 2, 0).cpu().numpy()
+        return out
+
+    def _layer(self, layer: IntLayer, x: Tensor) -> Tensor:
+        if layer.kind == "up":
+            return F.pixel_shuffle(x, 2)
+        weight = torch.from_numpy(layer.weight.T.copy()).to(x.device)
+        bias = torch.from_numpy(layer.bias).to(x.device)
+        if layer.kind == "pw":
+            y = F.conv2d(x, weight[:, :, None, None], bias)
+        else:
+            kernel = weight.reshape(-1, 1, 3, 3)
+            y = F.conv2d(x, kernel, bias, padding=1, groups=len(weight))
+        return ((y + 2048) / 4096).floor().clamp(0 if layer.relu else -32768, 32767)
+
+
+def symbols_by_torch(data: bytes, batch: int, device: str) -> str:
+    """The hash of a file's symbols, its tables predicted by torch."""
+    box = unpack(data)
+    codec = copy.copy(_symbols.symbol_codec(box.header.model))
+    for name in ("hyper_in", "hyper", "prior"):
+        setattr(codec, name, Convolved(getattr(codec, name), batch, device))
+    codec.parts = [Convolved(net, batch, device) for net in codec.parts]  # type: ignore[misc]
+    size, keep = _symbols.hyper_size(box.header), _symbols.keep_fraction(box.header.kept)
+    coder = Decoder(box.payload)
+    return codec.code(coder, size, box.header.quality, keep, None).sha256()
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_symbols_are_the_same_by_another_library(data: bytes, batch: int, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert symbols_by_torch(data, batch, "cpu") == hdcodec.info(data)["symbols_sha256"]
+    finally:
+        torch.set_num_threads(before)
+
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is here")
+
+
+@cuda
+@pytest.mark.parametrize("batch", [1, 4])
+def test_symbols_are_the_same_on_cuda(data: bytes, batch: int) -> None:
+    assert symbols_by_torch(data, batch, "cuda") == hdcodec.info(data)["symbols_sha256"]
+
+
+@cuda
+def test_pictures_are_alike_on_cuda(codec: Codec, face: Image.Image, data: bytes) -> None:
+    other = Codec(device="cuda")
+    gap = np.abs(array(other.decompress(data)) - array(codec.decompress(data)))
+    assert gap.mean() < 0.5
+    made = other.compress(face, quality=40, kept=7)
+    gap = np.abs(array(codec.decompress(made)) - array(other.decompress(made)))
+    assert gap.mean() < 0.5
+
+
+# ---- damage ----
+
+
+def flip_faults(position: int, bit: int) -> tuple[type[HdcError], ...]:
+    """What a flipped bit of the header may be reported as."""
+    if position < 2:
+        return (NotHdcError,)
+    if position == 2 and bit >= 4:
+        return (UnsupportedVersionError,)
+    return (ChecksumError, TruncatedError)
+
+
+def test_every_flipped_bit_of_the_header_is_found(codec: Codec, data: bytes) -> None:
+    start = time.monotonic()
+    for position in range(unpack(data).header_bytes - CHECKSUM):
+        for bit in range(8):
+            damaged = bytearray(data)
+            damaged[position] ^= 1 << bit
+            for read in (hdcodec.info, codec.decompress):
+                with pytest.raises(flip_faults(position, bit)):
+                    read(bytes(damaged))
+    assert time.monotonic() - start < 5
+
+
+def test_every_truncation_is_found(codec: Codec, data: bytes) -> None:
+    start = time.monotonic()
+    for size in range(len(data)):
+        kinds = (TruncatedError, ChecksumError) if size else (NotHdcError,)
+        for read in (hdcodec.info, codec.decompress):
+            with pytest.raises(kinds):
+                read(data[:size])
+    assert time.monotonic() - start < 5
+
+
+@given(position=st.integers(0, 7), value=st.integers(0, 255))
+@settings(max_examples=60, deadline=5000)
+def test_any_header_with_a_valid_checksum(
+    codec: Codec, data: bytes, position: int, value: int
+) -> None:
+    body = bytearray(data[:-CHECKSUM])
+    body[position] = value
+    try:
+        facts = hdcodec.info(sealed(bytes(body)), max_pixels=1 << 16)
+    except HdcError as fault:
+        assert "\n" not in str(fault)
+        return
+    assert facts["width"] * facts["height"] <= 1 << 16
+
+
+@given(st.binary(max_size=300), st.integers(0, 200), st.integers(0, 15))
+@settings(max_examples=25, deadline=10_000)
+def test_any_payload_is_a_picture_or_corrupt(
+    codec: Codec, payload: bytes, quality: int, kept: int
+) -> None:
+    hostile = pack(Header(width=70, height=33, quality=quality, kept=kept), payload)
+    try:
+        decoded = codec.decompress(hostile)
+    except CorruptError:
+        return
+    assert decoded.size == (70, 33)
+
+
+@given(position=st.integers(0, 1 << 16), flip=st.integers(1, 255))
+@settings(max_examples=25, deadline=10_000)
+def test_a_changed_stream_with_a_valid_checksum(
+    codec: Codec, data: bytes, position: int, flip: int
+) -> None:
+    box = unpack(data)
+    payload = bytearray(box.payload)
+    payload[position % (len(payload) - 8)] ^= flip  # the last two words may have spare bits
+    try:
+        facts = hdcodec.info(pack(box.header, bytes(payload)))
+    except CorruptError:
+        return
+    assert facts["symbols_sha256"] != hdcodec.info(data)["symbols_sha256"]
+
+
+def test_a_huge_picture_of_no_bytes_is_refused_at_once(codec: Codec) -> None:
+    start = time.monotonic()
+    for width, height in ((65_535, 65_535), (65_535, 2_730), (13_000, 13_000)):
+        hostile = pack(Header(width=width, height=height, quality=200, kept=15), b"\x12\x34")
+        for read in (hdcodec.info, codec.decompress):
+            with pytest.raises((TooLargeError, CorruptError)):
+                read(hostile)
+    assert time.monotonic() - start < 1
+
+
+def test_the_callers_limit_holds(codec: Codec, data: bytes) -> None:
+    pixels = 128 * 192
+    codec.decompress(data, max_pixels=pixels)
+    for read in (hdcodec.info, codec.decompress):
+        with pytest.raises(TooLargeError):
+            read(data, max_pixels=pixels - 1)
+
+
+# ---- models, devices, weights ----
+
+
+def test_an_unknown_model_is_named(codec: Codec, data: bytes) -> None:
+    foreign = bytearray(data[:-CHECKSUM])
+    foreign[3] = 5 << 1
+    for read in (hdcodec.info, codec.decompress, hdcodec.decompress):
+        with pytest.raises(UnknownModelError, match="5"):
+            read(sealed(bytes(foreign)))
+    for name in ("tcm", "../hdc", 2, ""):
+        with pytest.raises(UnknownModelError):
+            Codec(name)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps", "meta", "no such device"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(DeviceError):
+        Codec(device=device)
+
+
+def test_info_in_a_fresh_interpreter_does_not_import_torch(files: list[Path]) -> None:
+    program = f"import hdcodec, sys; hdcodec.info(open({str(files[0])!r}, 'rb').read())"
+    program += "; print('torch' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "False\n"
+
+
+@pytest.fixture
+def folder(request: pytest.FixtureRequest) -> Path:
+    """A copy of the weights, which is used in their place."""
+    shipped = weights.find("hdc").folder
+    copied: Path = request.getfixturevalue("own_weights")
+    for path in shipped.iterdir():
+        (copied / path.name).write_bytes(path.read_bytes())
+    return copied
+
+
+def changed(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+def swapped(path: Path) -> None:
+    others = {"entropy": "networks", "networks": "entropy", "manifest": "entropy"}
+    other = path.with_name(others[path.name.partition(".")[0]] + ".safetensors")
+    path.write_bytes(other.read_bytes())
+
+
+FILES = ("entropy.safetensors", "networks.safetensors", "manifest.json")
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, cut, swapped])
+@pytest.mark.parametrize("name", FILES)
+def test_spoilt_weights_are_named(
+    folder: Path, name: str, spoil: Callable[[Path], None], data: bytes
+) -> None:
+    spoil(folder / name)
+    with pytest.raises(WeightsError, match=name):
+        hdcodec.decompress(data, device="cpu")
+    if name != "networks.safetensors":
+        with pytest.raises(WeightsError, match=name):
+            hdcodec.info(data)
+
+
+@pytest.mark.parametrize("name", FILES[:2])
+def test_one_changed_bit_of_the_weights_is_found(folder: Path, name: str, data: bytes) -> None:
+    changed(folder / name)
+    with pytest.raises(WeightsError, match=name):
+        hdcodec.decompress(data, device="cpu")
+
+
+@pytest.mark.parametrize("key", ["files", "config", "ladder"])
+@pytest.mark.parametrize("value", [None, [], {"x": "y"}, "x"])
+def test_a_manifest_that_lacks_something_is_named(
+    folder: Path, key: str, value: object, data: bytes
+) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {key: value}))
+    with pytest.raises(WeightsError, match=r"manifest\.json|networks\.safetensors"):
+        hdcodec.decompress(data, device="cpu")
+
+
+def test_weights_of_another_shape_are_refused(folder: Path, data: bytes) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["config"]["vq_width"] += 1
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match=r"networks\.safetensors"):
+        hdcodec.decompress(data, device="cpu")

@@ -1,0 +1,271 @@
+"""Training: every stage for a few steps on two photographs, and what comes out of it."""
+
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from hdcodec import Codec, info, weights
+from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.model import HdcModel
+from hdcodec.train.__main__ import main
+from hdcodec.train.data import Crops, read_photos
+from hdcodec.train.loop import Settings
+from hdcodec.train.run import ORDER, export_weights, load_average, prepare, start, train
+from hdcodec.train.stages import STAGES
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(scope="session")
+def metric_weights() -> Path:
+    """LPIPS weights of the alex net."""
+    beside = Path(__file__).parents[2] / "shared" / "weights"
+    folder = Path(os.environ.get("HDC_METRIC_WEIGHTS", beside))
+    if not folder.is_dir():
+        pytest.skip("no trained metric weights: HDC_METRIC_WEIGHTS names their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data(photo_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two photographs, one of them large enough for the sheets of samples."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, size in [("astronaut", (256, 256)), ("cat", (160, 130))]:
+        with Image.open(photo_files[name]) as image:
+            image.convert("RGB").resize(size).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(
+    data: Path, metric_weights: Path, tiny_config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The checkpoints of all stages, each trained for two steps from the one before."""
+    out = tmp_path_factory.mktemp("checkpoints")
+    for stage in ORDER:
+        train(
+            stage,
+            data=data,
+            out=out,
+            minutes=10,
+            metric_weights=metric_weights,
+            batch=2,
+            max_steps=2,
+            config=tiny_config,
+        )
+    return out
+
+
+def checkpoint(path: Path) -> dict[str, Any]:
+    return dict(torch.load(path, weights_only=True))
+
+
+def within(name: str, parts: tuple[str, ...]) -> bool:
+    return any(name.startswith(f"{part}.") for part in parts)
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_a_stage_leaves_a_checkpoint_and_a_sheet(trained: Path, stage: str) -> None:
+    saved = checkpoint(trained / f"{stage}.pt")
+    assert saved["step"] == 2
+    assert saved["seconds"] > 0
+    assert all(tensor.isfinite().all() for tensor in saved["model"].values())
+    with Image.open(trained / f"{stage}.png") as sheet:
+        assert sheet.size == (7 * 256, 256)
+
+
+@pytest.mark.parametrize("stage", ORDER[1:])
+def test_a_stage_begins_with_the_one_before(trained: Path, stage: str) -> None:
+    before = checkpoint(trained / f"{ORDER[ORDER.index(stage) - 1]}.pt")["average"]
+    after = checkpoint(trained / f"{stage}.pt")
+    for name, tensor in before.items():
+        if not within(name, STAGES[stage].parts):
+            assert torch.equal(after["model"][name], tensor), name
+            assert torch.equal(after["average"][name], tensor), name
+
+
+def crops(data: Path, seed: int = 0) -> Crops:
+    return Crops(read_photos(data), size=128, batch=2, seed=seed)
+
+
+def cloned(model: torch.nn.Module) -> State:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("stage", ORDER)
+def test_late_in_a_stage_exactly_its_parts_learn(
+    trained: Path,
+    data: Path,
+    metric_weights: Path,
+    tiny_config: Config,
+    tmp_path: Path,
+    stage: str,
+) -> None:
+    """The second half of a stage adds losses, so that all of its parts have a gradient."""
+    model = start(stage, trained, None, tiny_config)
+    before = cloned(model)
+    settings = Settings(out=tmp_path, minutes=100, max_steps=1)
+    trainer = prepare(stage, model, crops(data), settings, metric_weights)
+    trainer.seconds = 95 * 60.0
+    average = cloned(trainer.run())
+    parts, after = STAGES[stage].parts, cloned(model)
+    frozen = [name for name in before if not within(name, parts)]
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert all(torch.equal(before[name], average[name]) for name in frozen)
+    for part in parts:
+        own = [name for name in before if within(name, (part,))]
+        assert any(not torch.equal(before[name], after[name]) for name in own), part
+        assert any(not torch.equal(before[name], average[name]) for name in own), part
+
+
+def test_resuming_continues_the_counters(
+    trained: Path, data: Path, metric_weights: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    path = tmp_path / "vq.pt"
+    path.write_bytes((trained / "vq.pt").read_bytes())
+    options: dict[str, Any] = {"metric_weights": metric_weights, "config": tiny_config, "batch": 2}
+    train("vq", data=data, out=tmp_path, minutes=10, resume=True, max_steps=3, **options)
+    old, new = checkpoint(trained / "vq.pt"), checkpoint(path)
+    assert new["step"] == 3
+    assert new["seconds"] > old["seconds"]
+    steps = {int(state["step"]) for state in new["optimizer"]["state"].values()}
+    assert max(steps) == 3
+    name = "vq_encoder.net.4.weight"
+    assert not torch.equal(old["model"][name], new["model"][name])
+
+
+def test_resuming_a_finished_stage_changes_nothing(
+    trained: Path, data: Path, metric_weights: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "vq.pt").write_bytes((trained / "vq.pt").read_bytes())
+    train(
+        "vq",
+        data=data,
+        out=tmp_path,
+        minutes=10,
+        metric_weights=metric_weights,
+        resume=True,
+        max_steps=2,
+        config=tiny_config,
+    )
+    old, new = checkpoint(trained / "vq.pt"), checkpoint(tmp_path / "vq.pt")
+    assert (old["step"], old["seconds"]) == (new["step"], new["seconds"])
+    assert all(torch.equal(new["model"][name], old["model"][name]) for name in old["model"])
+    assert all(torch.equal(new["average"][name], old["average"][name]) for name in old["average"])
+
+
+def test_the_log_names_loss_speed_and_share_of_data(
+    data: Path,
+    metric_weights: Path,
+    tiny_config: Config,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = Settings(out=tmp_path, minutes=10, max_steps=2, log_steps=1)
+    prepare("lic", HdcModel(tiny_config), crops(data), settings, metric_weights).run()
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    for row in rows:
+        assert {"stage", "minutes", "images_per_s", "data_percent", "bpp_low"} <= set(row)
+        assert row["loss"] > 0
+
+
+# ---- photographs ----
+
+
+def test_the_order_of_the_data_is_fixed(data: Path) -> None:
+    one, other = crops(data), crops(data)
+    for step in (0, 1, 500):
+        assert torch.equal(one(step), other(step))
+    assert not torch.equal(one(0), one(1))
+    assert not torch.equal(one(0), crops(data, seed=1)(0))
+
+
+def test_crops_are_pieces_of_the_photographs(data: Path) -> None:
+    batch = crops(data)(3)
+    assert batch.shape == (2, 3, 128, 128)
+    assert 0 <= batch.min() < batch.max() <= 1
+    for crop in batch.mul(255).round().permute(0, 2, 3, 1).numpy().astype(np.uint8):
+        assert any(found(crop, photo) for photo in read_photos(data))
+
+
+def found(crop: NDArray[np.uint8], photo: NDArray[np.uint8]) -> bool:
+    """Whether the crop or its mirror image lies somewhere in the photograph."""
+    views = np.lib.stride_tricks.sliding_window_view(photo, (128, 128, 3))[:, :, 0]
+    for each in (crop, crop[:, ::-1]):
+        near = (views[:, :, ::40, ::40] == each[::40, ::40]).all((2, 3, 4))
+        if any((views[i, j] == each).all() for i, j in np.argwhere(near)):
+            return True
+    return False
+
+
+def test_photos_come_from_files_and_tars_in_order(data: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(data / "cat.png", "cat.png")
+        tar.add(Path(__file__), "notes.txt")
+    (tmp_path / "b.png").write_bytes((data / "astronaut.png").read_bytes())
+    (tmp_path / "notes.txt").write_text("no photo")
+    assert [photo.shape for photo in read_photos(tmp_path)] == [(130, 160, 3), (256, 256, 3)]
+    assert len(read_photos(tmp_path, smallest=200)) == 1
+    assert len(read_photos(tmp_path, limit=1)) == 1
+
+
+def test_a_folder_without_photos_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no photo"):
+        Crops(read_photos(tmp_path), size=128, batch=2)
+
+
+# ---- export ----
+
+
+def test_exported_weights_make_and_read_files(
+    trained: Path, own_weights: Path, tiny_config: Config, small_cat: Image.Image, tmp_path: Path
+) -> None:
+    ladder = tmp_path / "ladder.json"
+    ladder.write_text(json.dumps([15] * 201))
+    export_weights(trained / "drv2.pt", own_weights, ladder, {"steps": "2"}, tiny_config)
+    manifest = json.loads((own_weights / "manifest.json").read_text())
+    assert manifest["training"] == {"steps": "2"}
+    for path in own_weights.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o644
+    assert set(manifest["files"]) == {path.name for path in own_weights.glob("*.safetensors")}
+    codec = Codec(device="cpu")
+    data = codec.compress(small_cat, quality=50)
+    assert info(data)["kept_fraction"] == 1
+    decoded = codec.decompress(data)
+    assert decoded.size == small_cat.size
+    export_weights(trained / "drv2.pt", own_weights, None, {}, tiny_config)
+    assert weights.find("hdc").manifest["ladder"] == [15] * 201
+
+
+def test_exported_networks_are_the_averaged_ones(
+    trained: Path, own_weights: Path, tiny_config: Config
+) -> None:
+    export_weights(trained / "drv2.pt", own_weights, None, {}, tiny_config)
+    average = load_average(trained / "drv2.pt", tiny_config).state_dict()
+    exported = Codec(device="cpu").networks.model.state_dict()
+    for name in ("vq_decoder.enter.weight", "lic.analysis.net.4.bias", "denoisers.1.leave.weight"):
+        assert torch.equal(exported[name], average[name].half().float()), name
+
+
+def test_the_command_trains_and_exports(
+    data: Path, metric_weights: Path, own_weights: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shared = f"--data {data} --out {out} --metric-weights {metric_weights}"
+    trained = CliRunner().invoke(main, f"vq {shared} --minutes 1 --max-steps 0")
+    assert trained.exit_code == 0, trained.output
+    exported = CliRunner().invoke(main, f"export {out / 'vq.pt'} {own_weights} --note by=test")
+    assert exported.exit_code == 0, exported.output
+    assert weights.find("hdc").manifest["config"] == Config().to_dict()
+    assert weights.find("hdc").manifest["training"] == {"by": "test"}
