@@ -73,7 +73,8 @@ def measure(name: str, path: Path, runs: int, threads: int, device: str) -> dict
     return {
         "codec": name, "bytes": len(data), "bpp": round(8e-6 * len(data) / pixels, 4),
         "encode_s": round(times[0], 3), "decode_s": round(times[1], 3),
-        "encode_mp_per_s": round(pixels / times[0], 2), "decode_mp_per_s": round(pixels / times[1], 2),
+        "encode_mp_per_s": round(pixels / times[0], 2),
+        "decode_mp_per_s": round(pixels / times[1], 2),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }  # fmt: skip
 

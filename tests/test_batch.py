@@ -432,6 +432,14 @@ def test_ray_loses_nothing_with_a_worker(many: Path, tmp_path: Path) -> None:
     assert_whole(target)
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+def test_a_ray_cluster_that_is_not_there_ends_the_run(three: Path, tmp_path: Path) -> None:
+    options = ["--engine", "ray", "--ray-address", "localhost:1", "--quiet"]
+    run = hdc("compress", three, tmp_path / "out", *options)
+    assert (run.code, run.out) == (1, "")
+    assert run.err.startswith("hdc: no Ray cluster answers at localhost:1: ")
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="the system has no terminals")
 def test_a_terminal_shows_one_bar(three: Path, tmp_path: Path) -> None:
     ours, theirs = os.openpty()

@@ -1,8 +1,8 @@
 """Whole folders: a plan of the files, workers that pull from it, and a report.
 
-    plan = make_plan(source, target, "compress", ".hdc")
-    crew = LocalCrew(job, layout("auto", None, len(plan.items)))
-    for row in schedule(crew, plan.items): ...
+plan = make_plan(source, target, "compress", ".hdc")
+crew = LocalCrew(job, layout("auto", None, len(plan.items)))
+for row in schedule(crew, plan.items): ...
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ pictures are read and written where the actor runs.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from hdcodec.batch.cores import Layout, usable_cores
 from hdcodec.batch.rows import Item
 from hdcodec.batch.schedule import Death, Outcome
 from hdcodec.batch.work import Job, Worker
+
+PATIENCE = 5.0
+"""Seconds that a cluster's address gets to answer."""
 
 
 class RayCrew:
@@ -48,6 +52,8 @@ class RayCrew:
 
     def _connect(self, address: str | None, workers: int | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if address:
+            _knock(address)
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         try:
             self.ray.init(address=address or "auto", **quiet)
@@ -93,3 +99,14 @@ class RayCrew:
             self.ray.kill(actor)
         self.actors.clear()
         self.ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise an HdcError if nobody listens at host:port, for which Ray itself waits many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except OSError as error:
+        raise HdcError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error

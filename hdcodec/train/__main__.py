@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -68,6 +69,22 @@ def export_command(
 ) -> None:
     """Write the runtime weights of CHECKPOINT's averaged model into FOLDER."""
     export_weights(checkpoint, folder, ladder, dict(n.split("=", 1) for n in notes))
+
+
+@main.command("ladder")
+@click.argument("pictures", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--metric-weights", type=click.Path(exists=True, path_type=Path))
+@click.option("--device", default="cpu", show_default=True)
+def ladder_command(pictures: Path, out: Path, metric_weights: Path | None, device: str) -> None:
+    """Choose the kept share of indices for each quality on a folder of PICTURES; write OUT."""
+    from hdcodec.codec import Codec
+    from hdcodec.eval import picture_files
+
+    from .ladder import choose, measure_grid
+
+    points = measure_grid(Codec(device=device), picture_files(pictures), metric_weights, click.echo)
+    out.write_text(json.dumps(choose(points)))
 
 
 @main.command("throughput")

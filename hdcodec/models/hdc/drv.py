@@ -105,7 +105,7 @@ class Enhancer(nn.Module):
         self.blocks = nn.ModuleList(Block(w) for _ in range(4))
         self.head = PixelHead(w)
         last = self.head.to_full[0]
-        assert isinstance(last, nn.Conv2d)
+        assert isinstance(last, nn.Conv2d) and last.bias is not None
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 

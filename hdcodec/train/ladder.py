@@ -1,0 +1,81 @@
+"""The quality ladder: which share of indices goes with which LIC quality, by measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hdcodec import images
+from hdcodec.codec import Codec
+from hdcodec.entropy.fixedpoint import QUALITIES
+from hdcodec.eval import measure
+
+KEPT = (0, 2, 4, 6, 9)
+GRID = tuple(range(0, QUALITIES, 25))
+
+
+class Point(NamedTuple):
+    """Means over the pictures at one quality index and kept code."""
+
+    quality: int
+    kept: int
+    bpp: float
+    distortion: float
+
+
+def measure_grid(
+    codec: Codec, pictures: Sequence[Path], weights: Path | None, say: Callable[[str], None]
+) -> list[Point]:
+    """All pairs of GRID and KEPT on the pictures.
+
+    Distortion is 150 MSE + LPIPS-Alex + DISTS, so that neither pixels, nor the network
+    the codec was trained with, nor the one it was not trained with, decides alone.
+    """
+    points = []
+    for kept in KEPT:
+        for quality in GRID:
+            rows = [_measure(codec, path, quality, kept, weights) for path in pictures]
+            point = Point(quality, kept, *np.mean(rows, axis=0).tolist())
+            say(f"quality {quality} kept {kept}: {point.bpp:.4f} bpp, {point.distortion:.4f}")
+            points.append(point)
+    return points
+
+
+def _measure(
+    codec: Codec, path: Path, quality: int, kept: int, weights: Path | None
+) -> tuple[float, float]:
+    image = images.load(path).rgb
+    data = codec.compress(image, quality=quality / 2, kept=kept, verify=False)
+    seen = measure(
+        image,
+        codec.decompress(data),
+        ("psnr", "lpips_alex", "dists"),
+        weights=str(weights) if weights else None,
+    )
+    distortion = 150 * 10 ** (-seen["psnr"] / 10) + seen["lpips_alex"] + seen["dists"]
+    return 8 * len(data) / (image.width * image.height), distortion
+
+
+def choose(points: Sequence[Point]) -> list[int]:
+    """A kept code for each of the 201 quality indices.
+
+    A code is best at a quality if no other code reaches less distortion at the same rate on its own
+    curve; between the grid's qualities the nearer one decides.
+    """
+    best = [_best_code(points, quality) for quality in GRID]
+    return [best[min(len(best) - 1, round(q / (GRID[1] - GRID[0])))] for q in range(QUALITIES)]
+
+
+def _best_code(points: Sequence[Point], quality: int) -> int:
+    gains = {p.kept: _rival(points, p) - p.distortion for p in points if p.quality == quality}
+    return max(gains, key=lambda kept: (gains[kept], -kept))
+
+
+def _rival(points: Sequence[Point], point: Point) -> float:
+    """The distortion of the stream without indices at the rate of `point`."""
+    curve = sorted((p.bpp, p.distortion) for p in points if p.kept == 0)
+    rates, distortions = zip(*curve, strict=True)
+    return float(np.interp(np.log(point.bpp), np.log(rates), distortions))
