@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdcodec.perceptual import LPIPS
-
-WEIGHT = 0.03
+WEIGHT = 0.05
 
 
 class Head(nn.Module):
@@ -20,7 +17,7 @@ class Head(nn.Module):
         self.leave = nn.Conv2d(width, 1, 1)
 
     def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
-        x = x * x.shape[1] ** 0.5
+        x = F.normalize(x, dim=1) * x.shape[1] ** 0.5
         for layer in (self.enter, self.leave):
             weight, bias = layer.weight, layer.bias
             if frozen:
@@ -42,14 +39,12 @@ class Adversary(nn.Module):
         self.heads = nn.ModuleList(Head(c, width) for c in channels)
 
     def loss(
-        self, lpips: LPIPS, fake: Tensor, real: Tensor, weight: Tensor
+        self, fake: list[Tensor], real: list[Tensor], weight: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
-        """Both players' losses; `weight` N scales the generator's term of each sample."""
-        taps = lpips.features(fake.float().clamp(-0.05, 1.05))
-        with torch.no_grad():
-            real_taps = lpips.features(real)
-        critic = generator = fake.new_zeros(())
-        for head, f, r in zip(self.heads, taps, real_taps, strict=True):
+        """Both players' losses on the taps of generated and real pictures; `weight` N scales the
+        generator's term of each sample."""
+        critic = generator = fake[0].new_zeros(())
+        for head, f, r in zip(self.heads, fake, real, strict=True):
             critic = critic + F.softplus(head(f.detach())).mean() + F.softplus(-head(r)).mean()
             generator = (
                 generator + (F.softplus(-head(f, frozen=True)).mean((1, 2, 3)) * weight).mean()

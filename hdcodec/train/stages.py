@@ -61,6 +61,15 @@ class Decoded(NamedTuple):
     hyper: Tensor
 
 
+class Seen(NamedTuple):
+    """Taps of the perceptual network for the picture and the original, and how much realism is
+    asked of each sample (one minus its fidelity, N)."""
+
+    picture: list[Tensor]
+    original: list[Tensor]
+    realism: Tensor
+
+
 def trade_off(quality: Tensor) -> Tensor:
     """The factor on distortion for quality indices 0..200, exponential in quality."""
     low, high = (math.log(v) for v in LAMBDA)
@@ -187,13 +196,13 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, adversary: Adversary) -> Loss:
             sampled.append(sample(denoiser, condition, noise, steps))  # type: ignore[arg-type]
         imitation = sum(F.l1_loss(a, b.float()) for a, b in zip(sampled, targets, strict=True))
         first, second = sampled
-        total, figures, (picture, fidelity) = task_loss(
-            model, lpips, x, lic, first, second, generator
-        )
+        total, figures, seen = task_loss(model, lpips, x, lic, first, second, generator)
+        texture = texture_distance(seen.picture, seen.original)
+        figures |= {"imitation": mean(torch.as_tensor(imitation)), "texture": mean(texture)}
         if progress >= ADVERSARY_FROM:
-            adversarial, more = adversary.loss(lpips, picture, x, 1 - fidelity.flatten())
+            adversarial, more = adversary.loss(seen.picture, seen.original, seen.realism)
             total, figures = total + adversarial, figures | more
-        return total + imitation, figures | {"imitation": mean(torch.as_tensor(imitation))}
+        return total + imitation + (seen.realism * texture).mean(), figures
 
     return loss
 
@@ -206,7 +215,7 @@ def task_loss(
     first: Tensor,
     second: Tensor,
     generator: torch.Generator,
-) -> tuple[Tensor, dict[str, float], tuple[Tensor, Tensor]]:
+) -> tuple[Tensor, dict[str, float], Seen]:
     """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs."""
     x_lic = model.enhancer(lic.base, lic.features, first)
     indices = tokens(model, x, lic.base)
@@ -222,8 +231,12 @@ def task_loss(
     picture = model.vq_decoder(mixed, (x_lic, eighth, sixteenth), fidelity)
     both = torch.cat([x_lic.float(), picture.float()])
     mse = squared_error(both, torch.cat([x, x]))
-    seen = perceived(lpips, both, torch.cat([x, x]))
-    exact, n = 0.25 + 0.75 * fidelity.flatten(), x.shape[0]
+    n = x.shape[0]
+    with torch.no_grad():
+        original = lpips.features(x)
+    taps = lpips.features(both.clamp(-0.05, 1.05))
+    seen = lpips.distance(taps, [torch.cat([tap, tap]) for tap in original])
+    exact = 0.25 + 0.75 * fidelity.flatten()
     total = (
         0.5 * (MSE_WEIGHT * mse[:n] + seen[:n]).mean()
         + (MSE_WEIGHT * exact * mse[n:] + seen[n:]).mean()
@@ -239,7 +252,7 @@ def task_loss(
             "missing_nats": mean(missing),
             "predicted_percent": 100 * right,
         },
-        (picture, fidelity),
+        Seen([tap[n:] for tap in taps], original, 1 - fidelity.flatten()),
     )
 
 
@@ -304,6 +317,21 @@ def perceived(lpips: LPIPS, picture: Tensor, x: Tensor) -> Tensor:
     """LPIPS of each sample."""
     distance: Tensor = lpips(picture.float().clamp(-0.05, 1.05), x)
     return distance.flatten()
+
+
+def texture_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """One minus the similarity of the taps' means and of their structure, N (DISTS' terms, evenly
+    weighted, on the network that LPIPS uses already)."""
+    total = a[0].new_zeros(len(a[0]), dtype=torch.float32)
+    for x, y in zip(a, b, strict=True):
+        x, y = x.float().flatten(2), y.float().flatten(2)
+        mx, my = x.mean(2), y.mean(2)
+        vx, vy = x.var(2, correction=0), y.var(2, correction=0)
+        covariance = (x * y).mean(2) - mx * my
+        means = (2 * mx * my + 1e-3) / (mx**2 + my**2 + 1e-3)
+        structure = (2 * covariance + 1e-3) / (vx + vy + 1e-3)
+        total = total + 1 - (means + structure).mean(1) / 2
+    return total / len(a)
 
 
 def entropy_of(usage: Tensor) -> dict[str, float]:
