@@ -602,7 +602,7 @@ def test_transparency_is_never_lost_in_silence(tmp_path: Path, suffix: str, mode
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["out.xyz", "out.hdc", "out.pdf.gz"])
+@pytest.mark.parametrize("name", ["out.xyz", "out.pdf.gz"])
 def test_an_unknown_format_is_refused(
     small_astronaut: Image.Image, tmp_path: Path, name: str
 ) -> None:

@@ -26,4 +26,4 @@ def test_every_weights_file_is_in_the_wheel(setup: ConfigParser) -> None:
     patterns = setup["options.package_data"]["hdcodec._weights"].split()
     packed = {path for pattern in patterns for path in weights.glob(pattern)}
     assert packed == {path for path in weights.rglob("*") if path.is_file()}
-    assert {path.suffix for path in packed} == {".json", ".safetensors"}
+    assert {path.suffix for path in packed} == {".json", ".md", ".safetensors"}
