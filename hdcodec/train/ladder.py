@@ -13,8 +13,8 @@ from hdcodec.codec import Codec
 from hdcodec.entropy.fixedpoint import QUALITIES
 from hdcodec.eval import measure
 
-KEPT = (0, 2, 4, 6, 9)
-GRID = tuple(range(0, QUALITIES, 25))
+KEPT = (0, 3, 6, 9)
+GRID = tuple(range(0, QUALITIES, 40))
 
 
 class Point(NamedTuple):
