@@ -20,6 +20,10 @@ from hdcodec.entropy.tables import exp_table, gaussian_tables
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
 
+LICENCE = (
+    "MIT; trained on photographs some of which are for research use only, see weights/README.md"
+)
+
 _WEIGHT_LIMIT = 32767
 
 
@@ -33,6 +37,7 @@ def export(model: HdcModel, folder: Path, notes: dict[str, Any]) -> None:
     manifest = {
         "family": "hdc",
         "model_id": 1,
+        "licence": LICENCE,
         "config": model.cfg.to_dict(),
         "files": {name: _entry(data) for name, data in files.items()},
         **notes,
