@@ -56,10 +56,14 @@ def find(model: str | int) -> Weights:
     """The weights of a family, by name or model id; raises UnknownModelError or WeightsError."""
     _, name = family_of(model)
     for place in _PLACES:
-        path = place / name / "manifest.json"
-        if path.is_file():
-            return Weights(path.parent, _manifest(path))
+        if (place / name / "manifest.json").is_file():
+            return read_folder(place / name)
     raise WeightsError(f"weights file {_PLACES[-1] / name / 'manifest.json'} is missing")
+
+
+def read_folder(folder: Path) -> Weights:
+    """The weights in a folder with a manifest; raises WeightsError."""
+    return Weights(folder, _manifest(folder / "manifest.json"))
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.train.__main__ import main
 from hdcodec.train.data import Crops, read_photos
+from hdcodec.train.export import export
 from hdcodec.train.loop import Settings
+from hdcodec.train.restore import restore
 from hdcodec.train.run import ORDER, export_weights, load_average, prepare, start, train
 from hdcodec.train.stages import STAGES
 
@@ -269,3 +271,10 @@ def test_the_command_trains_and_exports(
     assert exported.exit_code == 0, exported.output
     assert weights.find("hdc").manifest["config"] == Config().to_dict()
     assert weights.find("hdc").manifest["training"] == {"by": "test"}
+
+
+def test_landed_weights_can_be_trained_further(tmp_path: Path) -> None:
+    landed = weights.find("hdc")
+    export(restore(landed), tmp_path, {"ladder": landed.manifest["ladder"]})
+    for name in landed.manifest["files"]:
+        assert (tmp_path / name).read_bytes() == (landed.folder / name).read_bytes(), name

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Decode the result again before it is written.",
 )
+@click.option(
+    "--kept",
+    type=click.IntRange(0, 15),
+    metavar="K",
+    help="Send a share (K / 15)² of the VQ indices, 0 to 15, instead of what the quality says.",
+)
 @click.option("--keep-metadata", is_flag=True, help="Keep EXIF and XMP; they cost bytes.")
 @options.flatten
 @options.max_pixels
@@ -42,6 +48,7 @@ def command(
     model: str,
     device: str,
     verify: bool,
+    kept: int | None,
     keep_metadata: bool,
     flatten: options.Rgb | None,
     max_pixels: int | None,
@@ -63,7 +70,7 @@ def command(
 
     codec = Codec(model=model, device=device)
     coding = time.perf_counter()
-    data = codec.compress(picture, verify=verify, keep_metadata=keep_metadata, **rate)
+    data = codec.compress(picture, verify=verify, kept=kept, keep_metadata=keep_metadata, **rate)
     coded = time.perf_counter() - coding
     target.write(data)
 

@@ -36,7 +36,7 @@ def _add_stage(name: str) -> None:
     @click.option(
         "--init",
         type=click.Path(exists=True, path_type=Path),
-        help="Checkpoint to begin from; default: the newest earlier stage in --out.",
+        help="Checkpoint or folder of weights to begin from; default: the newest earlier stage.",
     )
     @click.option("--device", default="cpu", show_default=True)
     @click.option("--batch", default=16, show_default=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,22 +18,30 @@ from hdcodec._atomic import write_bytes
 from hdcodec.entropy.fixedpoint import FRACTION_BITS, WEIGHT_BITS
 from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.tables import exp_table, gaussian_tables
-from hdcodec.models.hdc.fixed import FixedNet
+from hdcodec.models.hdc.fixed import FixedNet, Layer
 from hdcodec.models.hdc.model import HdcModel
 
 LICENCE = (
     "MIT; trained on photographs some of which are for research use only, see weights/README.md"
 )
 
+TRAINING_ONLY = ("drv_encoder.",)
+INTEGER = ("lic.entropy.", "prior.")
+
 _WEIGHT_LIMIT = 32767
 
 
 def export(model: HdcModel, folder: Path, notes: dict[str, Any]) -> None:
-    """Write `entropy.safetensors`, `networks.safetensors` and `manifest.json` into `folder`."""
+    """Write the weights and their `manifest.json` into `folder`.
+
+    `entropy.safetensors` and `networks.safetensors` code and decode; `training.safetensors` holds
+    what only a further training needs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "entropy.safetensors": save(entropy_tensors(model)),
         "networks.safetensors": save(network_tensors(model)),
+        "training.safetensors": save(half(model, lambda name: name.startswith(TRAINING_ONLY))),
     }
     manifest = {
         "family": "hdc",
@@ -50,8 +59,12 @@ def export(model: HdcModel, folder: Path, notes: dict[str, Any]) -> None:
 
 def network_tensors(model: HdcModel) -> dict[str, NDArray[np.float16]]:
     """All float networks that encoding or decoding needs, as fp16."""
-    skipped = ("lic.entropy.", "prior.", "drv_encoder.")
-    state = {k: v for k, v in model.state_dict().items() if not k.startswith(skipped)}
+    return half(model, lambda name: not name.startswith((*TRAINING_ONLY, *INTEGER)))
+
+
+def half(model: HdcModel, wanted: Callable[[str], bool]) -> dict[str, NDArray[np.float16]]:
+    """The parameters and buffers with wanted names, as fp16."""
+    state = {name: value for name, value in model.state_dict().items() if wanted(name)}
     return {k: v.detach().to(torch.float16).contiguous().cpu().numpy() for k, v in state.items()}
 
 
@@ -64,20 +77,30 @@ def entropy_tensors(model: HdcModel) -> dict[str, NDArray[Any]]:
         "quality": _fixed(nets.quality),
         "z_log_scale": _fixed(nets.z_log_scale),
     }
-    named = {"hyper_in": nets.hyper_in, "hyper": nets.hyper, "prior": model.prior.net}
-    named |= {f"parts.{p}": cast(FixedNet, net) for p, net in enumerate(nets.parts)}
-    for name, net in named.items():
+    for name, net in fixed_nets(model).items():
         tensors |= _net_tensors(name, net)
         IntNet.load(tensors, name)
     return tensors
 
 
+def fixed_nets(model: HdcModel) -> dict[str, FixedNet]:
+    """The float twins, by the name under which their integer networks are stored."""
+    nets = model.lic.entropy
+    named = {"hyper_in": nets.hyper_in, "hyper": nets.hyper, "prior": model.prior.net}
+    return named | {f"parts.{p}": cast(FixedNet, net) for p, net in enumerate(nets.parts)}
+
+
+def stem(name: str, number: int, layer: Layer) -> str:
+    """Where layer `number` of the integer network `name` is stored."""
+    return f"{name}.{number}.{layer.kind}" + (".relu" if layer.relu else "")
+
+
 def _net_tensors(name: str, net: FixedNet) -> dict[str, NDArray[Any]]:
     tensors: dict[str, NDArray[Any]] = {}
     for k, layer in enumerate(net.layers):
-        stem = f"{name}.{k}.{layer.kind}" + (".relu" if layer.relu else "")
+        place = stem(name, k, layer)
         if layer.kind == "up":
-            tensors[f"{stem}.weight"] = tensors[f"{stem}.bias"] = np.zeros(1, np.int16)
+            tensors[f"{place}.weight"] = tensors[f"{place}.bias"] = np.zeros(1, np.int16)
             continue
         conv = cast(nn.Conv2d, net.convs[str(k)])
         assert conv.bias is not None
@@ -87,8 +110,8 @@ def _net_tensors(name: str, net: FixedNet) -> dict[str, NDArray[Any]]:
         bias = np.rint(
             conv.bias.detach().double().cpu().numpy() * 2 ** (WEIGHT_BITS + FRACTION_BITS)
         )
-        tensors[f"{stem}.weight"] = np.ascontiguousarray(scaled.astype(np.int16))
-        tensors[f"{stem}.bias"] = bias.astype(np.int32)
+        tensors[f"{place}.weight"] = np.ascontiguousarray(scaled.astype(np.int16))
+        tensors[f"{place}.bias"] = bias.astype(np.int32)
     return tensors
 
 

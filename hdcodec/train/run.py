@@ -13,11 +13,13 @@ from torch import nn
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import LPIPS, installed_lpips, load_lpips
+from hdcodec.weights import read_folder
 
 from .adversary import Adversary
 from .data import Crops, read_photos
 from .export import export
 from .loop import Settings, Trainer
+from .restore import restore
 from .samples import write_samples
 from .stages import STAGES
 
@@ -105,10 +107,13 @@ def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
 
 
 def start(stage: str, out: Path, init: Path | None, config: Config | None = None) -> HdcModel:
-    """What a stage begins with: `init`, else the newest earlier stage in `out`, else untrained."""
+    """What a stage begins with: `init` (a checkpoint or a folder of weights), else the newest
+    earlier stage in `out`, else an untrained model."""
     earlier = [out / f"{name}.pt" for name in reversed(ORDER[: ORDER.index(stage)])]
     path = init or next((p for p in earlier if p.exists()), None)
-    return HdcModel(config or Config()) if path is None else load_average(path, config)
+    if path is None:
+        return HdcModel(config or Config())
+    return restore(read_folder(path)) if path.is_dir() else load_average(path, config)
 
 
 def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
