@@ -82,12 +82,24 @@ class LocalCrew:
 
 def _serve(pipe: Connection, job: Job, device: str) -> None:
     """Life of a process: items in, outcomes out, until the other end is gone."""
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+        sys.exit()
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGTERM, end)
     worker = Worker(job, device)
-    with contextlib.suppress(EOFError, OSError):
+    try:
         while True:
             pipe.send(worker(pipe.recv()))
+    except (EOFError, OSError):
+        return
+    except Exception:  # an import in C code turns the exit into an error of its own
+        if not ended:
+            raise
 
 
 def _cause(code: int | None) -> str:
