@@ -42,6 +42,12 @@ def _add_stage(name: str) -> None:
     @click.option("--batch", default=16, show_default=True)
     @click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
     @click.option("--lr", type=float, help="Peak learning rate; default: the stage's own.")
+    @click.option(
+        "--begin",
+        default=0.0,
+        show_default=True,
+        help="Part of the schedule of losses to skip, for a model that has been through it.",
+    )
     @click.option("--threads", type=int, help="CPU threads; default: all.")
     @click.option("--max-steps", type=int, help="Stop after this many steps, too.")
     @click.option("--limit", type=int, help="Use only the first N photos.")

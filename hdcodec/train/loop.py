@@ -23,11 +23,16 @@ Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, dict[str, float]
 
 @dataclass
 class Settings:
-    """How long and how fast: minutes of wall time, peak learning rate, where checkpoints go."""
+    """How long and how fast: minutes of wall time, peak learning rate, where checkpoints go.
+
+    `begin` is the part of the stage's schedule of losses that is skipped (not of its learning
+    rate's), for a model that has been through it.
+    """
 
     out: Path
     minutes: float
     lr: float = 1e-3
+    begin: float = 0.0
     lr_end: float = 0.03
     warmup_steps: int = 200
     clip: float = 1.0
@@ -124,7 +129,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with autocast(self.set.device):
-            loss, figures = self.loss(batch, progress, generator)
+            done = self.set.begin + (1 - self.set.begin) * progress
+            loss, figures = self.loss(batch, done, generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.set.clip))

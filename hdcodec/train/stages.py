@@ -33,7 +33,10 @@ LPIPS_FROM = 0.2
 """Part of the `lic` stage that is trained without LPIPS."""
 
 FUSE_FROM = 0.75
-"""Part of the `vq` stage after which half of each batch sees the LIC stream."""
+"""Part of the `vq` stage after which most of each batch sees the LIC stream."""
+
+FUSE_BELOW = 60
+"""Quality indices of the LIC stream in the `vq` stage: the rates at which indices are sent."""
 
 ADVERSARY_FROM = 0.4
 """Part of the `drv2` stage after which the adversary joins."""
@@ -90,7 +93,7 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
         seen = torch.zeros_like(mse)
         distortion = 1.4 * MSE_WEIGHT * mse
         if progress >= LPIPS_FROM:
-            seen = perceived(lpips, out.base, x)
+            seen = perceived(lpips, out.base, x, generator)
             distortion = MSE_WEIGHT * mse + seen
         factor = trade_off(quality.float())
         low = quality < QUALITIES // 2
@@ -107,16 +110,16 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
 
 
 def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
-    """Tokenizer: first alone, then with half of each batch fused with the LIC stream."""
+    """Tokenizer: first alone, then with 3/4 of each batch fused with a LIC stream of low rate."""
     usage = torch.zeros(model.cfg.codes)
 
     def loss(
         x: Tensor, progress: float, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        alone = x.shape[0] if progress < FUSE_FROM else x.shape[0] // 2
+        alone = x.shape[0] if progress < FUSE_FROM else max(1, x.shape[0] // 4)
         seen_base = torch.full_like(x, 0.5)
         if alone < x.shape[0]:
-            base = decode(model, x[alone:], generator, QUALITIES // 2).base
+            base = decode(model, x[alone:], generator, FUSE_BELOW).base
             seen_base[alone:] = base
         codes, indices, commitment = model.codebook.quantise(model.vq_encoder(x, seen_base))
         picture = model.vq_decoder(codes[:alone])
@@ -125,7 +128,7 @@ def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
             fidelity = random_fidelity(base, generator)
             fused = model.vq_decoder(codes[alone:], (base, eighth, sixteenth), fidelity)
             picture = torch.cat([picture, fused])
-        mse, seen = squared_error(picture, x), perceived(lpips, picture, x)
+        mse, seen = squared_error(picture, x), perceived(lpips, picture, x, generator)
         usage.mul_(0.98).add_(torch.bincount(indices.flatten().cpu(), minlength=len(usage)).float())
         total = (0.4 * MSE_WEIGHT * mse + seen).mean() + commitment
         return total, {
@@ -230,11 +233,11 @@ def task_loss(
     mixed = mix_codes(codes, kept, guess, model.codebook.vectors())
     picture = model.vq_decoder(mixed, (x_lic, eighth, sixteenth), fidelity)
     both = torch.cat([x_lic.float(), picture.float()])
-    mse = squared_error(both, torch.cat([x, x]))
-    n = x.shape[0]
+    mse, n = squared_error(both, torch.cat([x, x])), x.shape[0]
+    views = shifted(torch.cat([both.clamp(-0.05, 1.05), x]), generator)
     with torch.no_grad():
-        original = lpips.features(x)
-    taps = lpips.features(both.clamp(-0.05, 1.05))
+        original = lpips.features(views[2 * n :])
+    taps = lpips.features(views[: 2 * n])
     seen = lpips.distance(taps, [torch.cat([tap, tap]) for tap in original])
     exact = 0.25 + 0.75 * fidelity.flatten()
     total = (
@@ -313,10 +316,18 @@ def squared_error(picture: Tensor, x: Tensor) -> Tensor:
     return F.mse_loss(picture.float(), x, reduction="none").mean((1, 2, 3))
 
 
-def perceived(lpips: LPIPS, picture: Tensor, x: Tensor) -> Tensor:
-    """LPIPS of each sample."""
-    distance: Tensor = lpips(picture.float().clamp(-0.05, 1.05), x)
+def perceived(lpips: LPIPS, picture: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
+    """LPIPS of each sample, at a random phase of the network's first stride."""
+    both = torch.cat([picture.float().clamp(-0.05, 1.05), x])
+    distance: Tensor = lpips(*shifted(both, generator).chunk(2))
     return distance.flatten()
+
+
+def shifted(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures without their first 0 to 3 rows and columns: AlexNet's first convolution has a
+    stride of 4, and what it cannot see at one phase, such as a grid, it sees at another."""
+    top, left = torch.randint(0, 4, (2,), generator=generator).tolist()
+    return pictures[:, :, top:, left:]
 
 
 def texture_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:

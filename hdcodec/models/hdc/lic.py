@@ -140,9 +140,13 @@ class EntropyNets(nn.Module):
 class Lic(nn.Module):
     """The whole LIC stream as it is trained."""
 
+    pattern: Tensor
+
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.cfg = cfg
+        parts = [torch.from_numpy(part_mask(p, cfg.latent, 2, 2)) for p in range(4)]
+        self.register_buffer("pattern", torch.stack(parts), persistent=False)
         self.analysis = Analysis(cfg)
         self.hyper_analysis = HyperAnalysis(cfg)
         self.synthesis = Synthesis(cfg)
@@ -186,8 +190,8 @@ class Lic(nn.Module):
     def _parts(self, y: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         latent = torch.zeros_like(y)
         mean, log_scale = torch.zeros_like(y), torch.zeros_like(y)
-        for p, net in enumerate(self.entropy.parts):
-            mask = torch.from_numpy(part_mask(p, *y.shape[1:])).to(y.device)
+        masks = self.pattern.repeat(1, 1, y.shape[2] // 2, y.shape[3] // 2)
+        for p, (net, mask) in enumerate(zip(self.entropy.parts, masks, strict=True)):
             known = torch.cat([hyper, latent.to(hyper.dtype)], 1) if p else hyper
             m, s = net(known).float().chunk(2, 1)
             mean, log_scale = torch.where(mask, m, mean), torch.where(mask, s, log_scale)
