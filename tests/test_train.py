@@ -22,7 +22,16 @@ from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import export
 from hdcodec.train.loop import Settings
 from hdcodec.train.restore import restore
-from hdcodec.train.run import ORDER, export_weights, load_average, prepare, start, train
+from hdcodec.train.run import (
+    ORDER,
+    export_weights,
+    graft_parts,
+    load_average,
+    parse_graft,
+    prepare,
+    start,
+    train,
+)
 from hdcodec.train.stages import STAGES
 
 State = dict[str, Tensor]
@@ -128,6 +137,22 @@ def test_late_in_a_stage_exactly_its_parts_learn(
         own = [name for name in before if within(name, (part,))]
         assert any(not torch.equal(before[name], after[name]) for name in own), part
         assert any(not torch.equal(before[name], average[name]) for name in own), part
+
+
+def test_a_graft_replaces_the_named_parts_alone(trained: Path, tiny_config: Config) -> None:
+    model = start("vq", trained, None, tiny_config)
+    before, donor = cloned(model), load_average(trained / "drv2.pt", tiny_config).state_dict()
+    grafts = [parse_graft(f"{trained / 'drv2.pt'}=vq_decoder,condition")]
+    graft_parts(model, grafts)
+    for name, tensor in model.state_dict().items():
+        taken = within(name, ("vq_decoder", "condition"))
+        assert torch.equal(tensor, donor[name] if taken else before[name]), name
+
+
+@pytest.mark.parametrize("text", ["lic.pt", "=lic", "lic.pt="])
+def test_a_malformed_graft_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not CHECKPOINT=part"):
+        parse_graft(text)
 
 
 def test_resuming_continues_the_counters(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from hdcodec._errors import HdcError
+
 from .run import ORDER, export_weights, measure_throughput, train
 
 
@@ -38,6 +40,12 @@ def _add_stage(name: str) -> None:
         type=click.Path(exists=True, path_type=Path),
         help="Checkpoint or folder of weights to begin from; default: the newest earlier stage.",
     )
+    @click.option(
+        "--graft",
+        multiple=True,
+        metavar="CKPT=PARTS",
+        help="Take parts (comma-separated) from another checkpoint, again after each save.",
+    )
     @click.option("--device", default="cpu", show_default=True)
     @click.option("--batch", default=16, show_default=True)
     @click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
@@ -54,7 +62,10 @@ def _add_stage(name: str) -> None:
     @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")
     @click.option("--seed", default=0, show_default=True)
     def command(**options: object) -> None:
-        train(name, **options)  # type: ignore[arg-type]
+        try:
+            train(name, **options)  # type: ignore[arg-type]
+        except (HdcError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
 
 
 for _name in ORDER:

@@ -65,7 +65,10 @@ class Averages:
 
 
 class Trainer:
-    """Trains the parameters of `trained` inside `model`; keeps an EMA copy of `model`."""
+    """Trains the parameters of `trained` inside `model`; keeps an EMA copy of `model`.
+
+    `refresh` is called on the model and on its copy whenever a checkpoint has been written.
+    """
 
     def __init__(
         self,
@@ -75,7 +78,9 @@ class Trainer:
         loss: Loss,
         crops: Crops,
         settings: Settings,
+        refresh: Callable[[nn.Module], None] | None = None,
     ) -> None:
+        self.refresh = refresh
         self.stage, self.model, self.loss, self.crops, self.set = (
             stage,
             model,
@@ -116,6 +121,9 @@ class Trainer:
             if now - last_save > self.set.save_minutes * 60:
                 self.save()
                 last_save = now
+                if self.refresh is not None:
+                    self.refresh(self.model)
+                    self.refresh(self.average)
         self.save()
         return self.average
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ from torch import nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.perceptual import LPIPS, installed_lpips, load_lpips
+from hdcodec.perceptual import LPIPS, installed_dists, installed_lpips, load_dists, load_lpips
 from hdcodec.weights import read_folder
 
-from .adversary import Adversary
 from .data import Crops, read_photos
 from .export import export
 from .loop import Settings, Trainer
+from .realism import Realism
 from .restore import restore
 from .samples import write_samples
 from .stages import STAGES
@@ -35,6 +37,7 @@ def train(
     metric_weights: Path | None = None,
     resume: bool = False,
     init: Path | None = None,
+    graft: Sequence[str] = (),
     device: str = "cpu",
     batch: int = 16,
     crop: int = 128,
@@ -49,6 +52,8 @@ def train(
 ) -> None:
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
+    `graft` names parts to take from other checkpoints, "CHECKPOINT=part,part", now and again
+    after every checkpoint of this stage, so that it can follow a stage that is still running.
     `config` gives the sizes of the networks, the family's own by default.
     """
     if threads:
@@ -56,6 +61,8 @@ def train(
     torch.manual_seed(seed)
     photos = read_photos(data, smallest=crop, limit=limit)
     model = start(stage, out, init, config)
+    refresh = partial(graft_parts, grafts=[parse_graft(text) for text in graft])
+    refresh(model)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     settings = Settings(
         out=out,
@@ -73,6 +80,7 @@ def train(
         settings,
         metric_weights,
         compiled,
+        refresh,
     )
     average = trainer.run()
     write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
@@ -85,6 +93,7 @@ def prepare(
     settings: Settings,
     metric_weights: Path | None,
     compiled: bool = False,
+    refresh: Callable[[nn.Module], None] | None = None,
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses."""
     model.requires_grad_(False)
@@ -92,20 +101,28 @@ def prepare(
     for module in learning:
         module.requires_grad_(True)
     lpips = _lpips(metric_weights, settings.device)
-    adversary = Adversary([64, 192, 384, 256, 256]).to(settings.device)
-    loss = STAGES[stage].loss(model, lpips, adversary)
+    realism = _realism(metric_weights, settings.device) if stage == ORDER[-1] else None
+    loss = STAGES[stage].loss(model, lpips, realism)
     if compiled:
         model.lic.compile()
         lpips.backbone.compile()
     trained = [p for module in learning for p in module.parameters()]
-    players = trained + list(adversary.parameters()) if stage == ORDER[-1] else trained
-    return Trainer(stage, model, players, loss, crops, settings)
+    if realism is not None:
+        trained += realism.heads.parameters()
+    return Trainer(stage, model, trained, loss, crops, settings, refresh)
 
 
 def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
     lpips = load_lpips("alex", metric_weights) if metric_weights else installed_lpips("alex")
     lpips.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lpips.eval().requires_grad_(False)
+
+
+def _realism(metric_weights: Path | None, device: str) -> Realism:
+    dists = load_dists(metric_weights) if metric_weights else installed_dists()
+    module = Realism(dists.eval())
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return module
 
 
 def start(stage: str, out: Path, init: Path | None, config: Config | None = None) -> HdcModel:
@@ -124,6 +141,23 @@ def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
     model = HdcModel(config or Config())
     model.load_state_dict(state["average"], strict=False)
     return model
+
+
+def parse_graft(text: str) -> tuple[Path, tuple[str, ...]]:
+    """ "CHECKPOINT=part,part" -> path and parts; raises ValueError."""
+    path, _, parts = text.rpartition("=")
+    if not path or not parts:
+        raise ValueError(f"not CHECKPOINT=part,part: {text!r}")
+    return Path(path), tuple(parts.split(","))
+
+
+def graft_parts(model: nn.Module, grafts: Sequence[tuple[Path, tuple[str, ...]]]) -> None:
+    """Replace parts of `model` by those of the averaged models of other checkpoints."""
+    for path, parts in grafts:
+        average = torch.load(path, map_location="cpu", weights_only=True)["average"]
+        for part in parts:
+            own = {k[len(part) + 1 :]: v for k, v in average.items() if k.startswith(f"{part}.")}
+            model.get_submodule(part).load_state_dict(own)
 
 
 def export_weights(

@@ -20,8 +20,8 @@ from hdcodec.models.hdc.drv import sample
 from hdcodec.models.hdc.model import HdcModel, mix_codes
 from hdcodec.perceptual import LPIPS
 
-from .adversary import Adversary
 from .loop import Loss
+from .realism import Realism
 
 LAMBDA = (0.0035, 1.5)
 """Bits per pixel against distortion at the lowest and the highest quality."""
@@ -50,7 +50,7 @@ class Stage:
     """The parts of the model that learn, the loss, and the peak learning rate."""
 
     parts: tuple[str, ...]
-    loss: Callable[[HdcModel, LPIPS, Adversary], Loss]
+    loss: Callable[[HdcModel, LPIPS, Realism | None], Loss]
     lr: float = 1e-3
 
 
@@ -64,13 +64,11 @@ class Decoded(NamedTuple):
     hyper: Tensor
 
 
-class Seen(NamedTuple):
-    """Taps of the perceptual network for the picture and the original, and how much realism is
-    asked of each sample (one minus its fidelity, N)."""
+class Fused(NamedTuple):
+    """Pictures with the fidelity each was decoded with (N)."""
 
-    picture: list[Tensor]
-    original: list[Tensor]
-    realism: Tensor
+    picture: Tensor
+    fidelity: Tensor
 
 
 def trade_off(quality: Tensor) -> Tensor:
@@ -79,7 +77,7 @@ def trade_off(quality: Tensor) -> Tensor:
     return (low + (high - low) * quality / (QUALITIES - 1)).exp()
 
 
-def lic_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
+def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
     """Rate + MSE, later rate + MSE + LPIPS; every sample has a quality of its own."""
 
     def loss(
@@ -109,7 +107,7 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
     return loss
 
 
-def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
+def vq_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
     """Tokenizer: first alone, then with 3/4 of each batch fused with a LIC stream of low rate."""
     usage = torch.zeros(model.cfg.codes)
 
@@ -143,7 +141,7 @@ def vq_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
     return loss
 
 
-def prior_loss(model: HdcModel, _: LPIPS, __: Adversary) -> Loss:
+def prior_loss(model: HdcModel, _: LPIPS, __: object) -> Loss:
     """Cross-entropy of the index prior, and of the mask predictor without its DRV."""
 
     def loss(
@@ -168,7 +166,7 @@ def prior_loss(model: HdcModel, _: LPIPS, __: Adversary) -> Loss:
     return loss
 
 
-def drv1_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
+def drv1_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
     """DRVs from the ground truth, with enhancement, prediction and correction."""
 
     def loss(
@@ -182,8 +180,9 @@ def drv1_loss(model: HdcModel, lpips: LPIPS, _: Adversary) -> Loss:
     return loss
 
 
-def drv2_loss(model: HdcModel, lpips: LPIPS, adversary: Adversary) -> Loss:
-    """Denoisers imitate the DRVs through the unrolled sampler; task losses; a late adversary."""
+def drv2_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
+    """Denoisers imitate the DRVs through the unrolled sampler; task losses; a pull to realism."""
+    assert realism is not None
 
     def loss(
         x: Tensor, progress: float, generator: torch.Generator
@@ -199,13 +198,12 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, adversary: Adversary) -> Loss:
             sampled.append(sample(denoiser, condition, noise, steps))  # type: ignore[arg-type]
         imitation = sum(F.l1_loss(a, b.float()) for a, b in zip(sampled, targets, strict=True))
         first, second = sampled
-        total, figures, seen = task_loss(model, lpips, x, lic, first, second, generator)
-        texture = texture_distance(seen.picture, seen.original)
-        figures |= {"imitation": mean(torch.as_tensor(imitation)), "texture": mean(texture)}
-        if progress >= ADVERSARY_FROM:
-            adversarial, more = adversary.loss(seen.picture, seen.original, seen.realism)
-            total, figures = total + adversarial, figures | more
-        return total + imitation + (seen.realism * texture).mean(), figures
+        total, figures, out = task_loss(model, lpips, x, lic, first, second, generator)
+        figures |= {"imitation": mean(torch.as_tensor(imitation))}
+        pull, more = realism.loss(
+            out.picture, x, out.fidelity, generator, progress >= ADVERSARY_FROM
+        )
+        return total + imitation + pull, figures | more
 
     return loss
 
@@ -218,7 +216,7 @@ def task_loss(
     first: Tensor,
     second: Tensor,
     generator: torch.Generator,
-) -> tuple[Tensor, dict[str, float], Seen]:
+) -> tuple[Tensor, dict[str, float], Fused]:
     """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs."""
     x_lic = model.enhancer(lic.base, lic.features, first)
     indices = tokens(model, x, lic.base)
@@ -255,7 +253,7 @@ def task_loss(
             "missing_nats": mean(missing),
             "predicted_percent": 100 * right,
         },
-        Seen([tap[n:] for tap in taps], original, 1 - fidelity.flatten()),
+        Fused(picture, fidelity.flatten()),
     )
 
 
@@ -328,21 +326,6 @@ def shifted(pictures: Tensor, generator: torch.Generator) -> Tensor:
     stride of 4, and what it cannot see at one phase, such as a grid, it sees at another."""
     top, left = torch.randint(0, 4, (2,), generator=generator).tolist()
     return pictures[:, :, top:, left:]
-
-
-def texture_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    """One minus the similarity of the taps' means and of their structure, N (DISTS' terms, evenly
-    weighted, on the network that LPIPS uses already)."""
-    total = a[0].new_zeros(len(a[0]), dtype=torch.float32)
-    for x, y in zip(a, b, strict=True):
-        x, y = x.float().flatten(2), y.float().flatten(2)
-        mx, my = x.mean(2), y.mean(2)
-        vx, vy = x.var(2, correction=0), y.var(2, correction=0)
-        covariance = (x * y).mean(2) - mx * my
-        means = (2 * mx * my + 1e-3) / (mx**2 + my**2 + 1e-3)
-        structure = (2 * covariance + 1e-3) / (vx + vy + 1e-3)
-        total = total + 1 - (means + structure).mean(1) / 2
-    return total / len(a)
 
 
 def entropy_of(usage: Tensor) -> dict[str, float]:
