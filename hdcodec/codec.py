@@ -26,7 +26,7 @@ from ._symbols import (
 from .entropy.coder import Encoder
 from .entropy.latents import Source, Symbolic
 from .format import ALPHA, EXIF, GRAY, MAX_PIXELS, XMP, Container, Header, pack, unpack
-from .format.header import KEPT_STEPS
+from .format.header import KEPT_STEPS, MAX_SIDE
 from .images import Picture, attach, detach, from_pil
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Codec:
             data, symbols = encode(quality_index(50.0 if quality is None else quality))
         else:
             data, symbols = encode.within(_limit(picture.rgb.size, bpp, target_size))
-        if verify and read_symbols(unpack(data)).sha256() != symbols.sha256():
+        if verify and not _decodes_to(data, symbols):
             raise CorruptError("verification failed: the file would not decode to what was encoded")
         return data
 
@@ -160,6 +160,13 @@ class _Encode:
             else:
                 high = middle - 1
         return best
+
+
+def _decodes_to(data: bytes, symbols: Symbolic) -> bool:
+    try:
+        return read_symbols(unpack(data, max_pixels=MAX_SIDE**2)).sha256() == symbols.sha256()
+    except CorruptError:
+        return False
 
 
 def quality_index(quality: float) -> int:

@@ -69,7 +69,7 @@ def read_folder(folder: Path) -> Weights:
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error
     if not _is_manifest(manifest):
         raise WeightsError(f"{path} is not a manifest of weights")
@@ -81,9 +81,14 @@ def _is_manifest(found: Any) -> bool:
         isinstance(found, dict)
         and isinstance(found.get("config"), dict)
         and isinstance(found.get("files"), dict)
-        and all({"bytes", "sha256"} <= set(entry) for entry in found["files"].values())
+        and all(map(_is_entry, found["files"], found["files"].values()))
         and _is_ladder(found.get("ladder"))
     )
+
+
+def _is_entry(name: str, found: Any) -> bool:
+    """Whether it is the size and the sha256 of a file that lies beside the manifest."""
+    return Path(name).name == name and isinstance(found, dict) and {"bytes", "sha256"} <= set(found)
 
 
 def _is_ladder(found: Any) -> bool:

@@ -22,8 +22,8 @@ Shard = tuple[int, int]
 HDC = ".hdc"
 EXISTS = "its output exists"
 
-# Pillow knows these by name, but cannot read a picture out of them.
-_STUBS = {"BUFR", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
+# Pillow knows these by name, but cannot read a picture out of them (EPS: not without Ghostscript).
+_STUBS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 
 
 @dataclass
@@ -159,4 +159,7 @@ def _starts_with_magic(path: Path) -> bool:
 def leaves(target: str | os.PathLike[str], output: str | os.PathLike[str]) -> bool:
     """Whether a link below folder `target` leads the file `output` out of it."""
     root, folder = os.path.realpath(target), os.path.realpath(os.path.dirname(output))
-    return os.path.commonpath([root, folder]) != root
+    try:
+        return os.path.commonpath([root, folder]) != root
+    except ValueError:  # two drives
+        return True

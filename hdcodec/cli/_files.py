@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import BinaryIO
 import click
 
 from hdcodec._atomic import output_errors, write_bytes
-from hdcodec._errors import OutputError
+from hdcodec._errors import HdcError, OutputError
 from hdcodec.format import MAGIC, MAX_FILE_BYTES
 
 STREAM = "-"
@@ -26,8 +27,22 @@ def read_hdc(source: str) -> bytes:
 
 def _reading(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
     if source == STREAM:
-        return contextlib.nullcontext(sys.stdin.buffer)
+        return contextlib.nullcontext(stdin())
     return open(source, "rb")
+
+
+def stdin() -> BinaryIO:
+    """The bytes of stdin; raises HdcError if the process was started without one."""
+    if sys.stdin is None:
+        raise HdcError("cannot read stdin: it is closed")
+    return sys.stdin.buffer
+
+
+def stdout() -> BinaryIO:
+    """Where bytes go to stdout; raises OutputError if the process was started without one."""
+    if sys.stdout is None:
+        raise OutputError("cannot write stdout: it is closed")
+    return sys.stdout.buffer
 
 
 @dataclass(frozen=True)
@@ -70,26 +85,41 @@ class Output:
     @property
     def place(self) -> str | BinaryIO:
         """What hdcodec.images.save takes: the name of the file, or the stream."""
-        return sys.stdout.buffer if self.streams else self.name
+        return stdout() if self.streams else self.name
 
     def write(self, data: bytes) -> None:
         """Put `data` there; a file is written whole or not at all. Raises OutputError."""
         if not self.streams:
             write_bytes(self.name, data, force=self.force)
             return
-        stdout = sys.stdout.buffer
+        stream = stdout()
         with output_errors("stdout"):
-            stdout.write(data)
-            stdout.flush()
+            stream.write(data)
+            stream.flush()
 
     def report(self, line: str, facts: Mapping[str, object], as_json: bool, quiet: bool) -> None:
         """Print `facts` as JSON, or `line`; on stderr where stdout holds the result."""
-        if as_json:
-            click.echo(json.dumps(facts), err=self.streams)
-        elif not quiet:
-            click.echo(line, err=self.streams)
+        if quiet and not as_json:
+            return
+        text = json.dumps(facts) if as_json else printable(line)
+        if self.streams:
+            click.echo(text, err=True)
+        else:
+            say(text)
 
 
 def _refuse_terminal() -> None:
-    if sys.stdout.buffer.isatty():
+    if stdout().isatty():
         raise click.UsageError("The result does not go to a terminal; name an OUTPUT.")
+
+
+def say(text: str) -> None:
+    """Print on stdout; raises OutputError. A process that was started without one says nothing."""
+    with output_errors("stdout"):
+        click.echo(text)
+
+
+def printable(text: str) -> str:
+    """The text with whatever cannot be printed in one line as it is written in Python."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from hdcodec._errors import describe
+from hdcodec._atomic import output_errors
+from hdcodec._errors import OutputError, describe
+from hdcodec.cli._files import printable
 from hdcodec.cli._group import group
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -38,7 +40,7 @@ def _show_own_warnings() -> None:
 
 
 def _print_warning(message: Warning | str, *_: object) -> None:
-    click.echo(f"hdc: warning: {message}", err=True)
+    click.echo(f"hdc: warning: {printable(str(message))}", err=True)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -57,15 +59,18 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    click.echo(f"hdc: {message}", err=True)
+    click.echo(f"hdc: {printable(message)}", err=True)
     return code
 
 
 def _flushed(code: int) -> int:
     """The exit code once stdout is out; what a full or closed stdout cannot take is dropped."""
+    if sys.stdout is None:
+        return code
     try:
-        sys.stdout.flush()
-    except OSError as error:
+        with output_errors("stdout"):
+            sys.stdout.flush()
+    except OutputError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return code or _failed(f"standard output: {error.strerror}", FAILED)
+        return code or _failed(str(error), FAILED)
     return code

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
+from hdcodec.cli._files import say
 
 if TYPE_CHECKING:
     from hdcodec.batch import Crew, Item, Job, Plan, Row, Tally
@@ -304,9 +305,9 @@ def _crew(job: "Job", run: Run, files: int) -> "Crew":
 def _summarise(tally: "Tally", run: Run) -> None:
     facts = tally.facts()
     if run.as_json:
-        click.echo(json.dumps(facts))
+        say(json.dumps(facts))
     elif not run.quiet:
-        click.echo(_line(facts))
+        say(_line(facts))
 
 
 def _line(facts: dict[str, Any]) -> str:

@@ -1,15 +1,15 @@
 """hdc compress: a picture in, an .hdc file out."""
 
-import sys
+import os
 import time
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import STREAM, Output
+from hdcodec.cli._files import STREAM, Output, stdin
+from hdcodec.format import MAX_SIDE, MODELS, unpack
 
 if TYPE_CHECKING:
     from hdcodec.images import Picture
@@ -88,12 +88,13 @@ def _load(
     from PIL import Image
 
     from hdcodec import images
+    from hdcodec.images.load import seekable
 
     if max_pixels:
         Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2  # Pillow refuses more than twice as many
     if source == STREAM:
-        stream = BytesIO(sys.stdin.buffer.read())
-        picture, size = images.load(stream), len(stream.getbuffer())
+        stream = seekable(stdin())
+        picture, size = images.load(stream), stream.seek(0, os.SEEK_END)
     else:
         picture, size = images.load(source), Path(source).stat().st_size
     return (images.flatten(picture, flatten) if flatten else picture), size
@@ -101,13 +102,17 @@ def _load(
 
 def _sizes(data: bytes, input_bytes: int) -> dict[str, Any]:
     """What is to be said of the file; ratios are against 24 bits a pixel and against the input."""
-    from hdcodec import info
-
-    fields = info(data)
-    facts = {name: fields[name] for name in ("width", "height", "bytes", "bpp", "quality", "model")}
-    return facts | {
+    header = unpack(data, max_pixels=MAX_SIDE**2).header
+    pixels = header.width * header.height
+    return {
+        "width": header.width,
+        "height": header.height,
+        "bytes": len(data),
+        "bpp": round(8 * len(data) / pixels, 5),
+        "quality": header.quality / 2,
+        "model": MODELS[header.model],
         "input_bytes": input_bytes,
-        "ratio": fields["width"] * fields["height"] * 3 / len(data),
+        "ratio": pixels * 3 / len(data),
         "input_ratio": input_bytes / len(data),
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import read_hdc
+from hdcodec.cli._files import printable, read_hdc, say
 
 
 @click.command()
@@ -18,7 +18,7 @@ def command(file: str, max_pixels: int | None, as_json: bool) -> None:
     from hdcodec import info
 
     facts = {"file": file} | info(read_hdc(file), **options.given(max_pixels=max_pixels))
-    click.echo(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
+    say(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
@@ -30,4 +30,4 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 def _text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(item)}" for name, item in value.items()) or "none"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))

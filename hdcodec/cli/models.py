@@ -7,6 +7,7 @@ import click
 
 from hdcodec._errors import WeightsError
 from hdcodec.cli import _options as options
+from hdcodec.cli._files import say
 
 if TYPE_CHECKING:
     from hdcodec.weights import Weights
@@ -25,9 +26,9 @@ def command(as_json: bool) -> None:
 
     models = [_model(number, name) for number, name in MODELS.items()]
     if as_json:
-        click.echo(json.dumps({"models": models}))
+        say(json.dumps({"models": models}))
     else:
-        click.echo("\n".join(line for model in models for line in _lines(model)))
+        say("\n".join(line for model in models for line in _lines(model)))
     if any(model["state"] != INTACT for model in models):
         click.get_current_context().exit(1)
 

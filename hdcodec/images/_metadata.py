@@ -83,6 +83,18 @@ def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
     return exif.tobytes().removeprefix(_PREFIX)
 
 
+def descriptive(exif: bytes) -> bytes | None:
+    """Of an EXIF block what is about the picture, not about the file it was in; None if nothing is.
+
+    Raises nearly any exception on a block that cannot be read.
+    """
+    source = Image.Exif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source.load(exif)
+        return _rebuilt(source)
+
+
 def _rebuilt(source: Image.Exif) -> bytes | None:
     """An EXIF block from the tags of a TIFF, or None if there are none worth keeping."""
     exif = Image.Exif()

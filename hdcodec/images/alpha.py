@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from hdcodec._errors import CorruptError
 
@@ -26,9 +27,11 @@ def decode_alpha(png: bytes, size: tuple[int, int]) -> Image.Image:
     Raises CorruptError if `png` is anything else; its size is known before pixels are decoded.
     """
     try:
-        image = Image.open(io.BytesIO(png), formats=["PNG"])
+        image = PngImageFile(io.BytesIO(png))  # the limit of pixels is not Pillow's here
         if image.size == size and image.mode in ("1", "L"):
             return image.convert("L")
+    except MemoryError:
+        raise
     except Exception as error:
         raise CorruptError(f"the alpha chunk cannot be decoded: {error}") from error
     raise CorruptError(f"the alpha chunk is not a gray picture of {size[0]}x{size[1]}")

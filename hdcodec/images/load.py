@@ -16,16 +16,26 @@ from hdcodec.format import MAX_SIDE
 from hdcodec.images import _colour, _metadata
 from hdcodec.images.picture import Picture
 
+MAX_STREAM_BYTES = 1 << 30
+
+# What Pillow leaves to Ghostscript and to Windows: to draw these is to run a program.
+_PROGRAMS = frozenset(("EPS", "WMF", "EMF"))
+
 
 def load(source: str | os.PathLike[str] | BinaryIO) -> Picture:
     """Read the image in a file or a binary stream; of an animation, the first frame.
 
     Raises ImageError if it cannot be read, TooLargeError if it has more pixels than Pillow
-    allows (twice Image.MAX_IMAGE_PIXELS) or a side of more than 65535.
+    allows (twice Image.MAX_IMAGE_PIXELS), a side of more than 65535, or more than MAX_STREAM_BYTES
+    bytes in a stream that cannot seek.
     """
     name = str(source) if isinstance(source, (str, os.PathLike)) else "the input"
-    with _image_errors(name), Image.open(_seekable(source)) as image:
-        return _picture(image)
+    with _image_errors(name):
+        path = source if isinstance(source, (str, os.PathLike)) else seekable(source)
+        with Image.open(path) as image:
+            if image.format in _PROGRAMS:
+                raise ImageError(f"{name} is a drawing in {image.format}, not a picture")
+            return _picture(image)
 
 
 def from_pil(image: Image.Image) -> Picture:
@@ -51,13 +61,17 @@ def _picture(image: Image.Image) -> Picture:
     return Picture(_bare(rgb), _bare(alpha) if alpha else None, gray, exif, xmp)
 
 
-def _seekable(
-    source: str | os.PathLike[str] | BinaryIO,
-) -> str | os.PathLike[str] | BinaryIO:
-    """The source itself, or the content of a stream such as a pipe that cannot seek."""
-    if isinstance(source, (str, os.PathLike)) or source.seekable():
-        return source
-    return io.BytesIO(source.read())
+def seekable(stream: BinaryIO) -> BinaryIO:
+    """The stream itself, or the content of one that cannot seek, such as a pipe.
+
+    Raises TooLargeError if that is more than MAX_STREAM_BYTES.
+    """
+    if stream.seekable():
+        return stream
+    content = stream.read(MAX_STREAM_BYTES + 1)
+    if len(content) > MAX_STREAM_BYTES:
+        raise TooLargeError(f"the input has more than {MAX_STREAM_BYTES} bytes")
+    return io.BytesIO(content)
 
 
 def _check_size(width: int, height: int) -> None:

@@ -28,9 +28,9 @@ def to_pil(picture: Picture) -> Image.Image:
     image = picture.rgb.convert("L") if picture.gray else picture.rgb.copy()
     if picture.alpha is not None:
         image.putalpha(picture.alpha)
-    if picture.exif is not None:
+    if picture.exif:
         image.info["exif"] = b"Exif\0\0" + picture.exif
-    if picture.xmp is not None:
+    if picture.xmp:
         image.info["xmp"] = picture.xmp
     return image
 

@@ -12,12 +12,13 @@ from PIL import Image, PngImagePlugin
 
 from hdcodec._atomic import output_errors, replacing
 from hdcodec._errors import OutputError
-from hdcodec.images._metadata import XMP_MARK, XMP_TAG
+from hdcodec.images._metadata import XMP_MARK, XMP_TAG, descriptive
 
 _ALPHA_FORMATS = frozenset(
     ("AVIF", "DDS", "ICNS", "ICO", "IM", "JPEG2000", "PNG", "QOI", "SGI", "TGA", "TIFF", "WEBP")
 )
 _METADATA_FORMATS = frozenset(("AVIF", "JPEG", "MPO", "PNG", "TIFF", "WEBP"))
+_EXIF_READERS = frozenset(("AVIF", "TIFF"))
 _MODES = {
     ("AVIF", "LA"): "RGBA",
     ("QOI", "L"): "RGB",
@@ -98,13 +99,15 @@ def _options(image: Image.Image, kind: str) -> dict[str, Any]:
 def _metadata(kind: str, exif: bytes | None, xmp: bytes | None) -> dict[str, Any]:
     """The arguments by which Pillow's writer of `kind` takes EXIF and XMP."""
     options: dict[str, Any] = {}
-    if exif:
-        options["exif"] = exif
+    tags = _tags(exif) if exif and kind in _EXIF_READERS else None
+    if exif and (tags is not None or kind not in _EXIF_READERS):
+        options["exif"] = tags if kind == "TIFF" else exif
     if xmp and kind == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
     elif xmp and kind == "TIFF":
-        options["exif"] = _tiff_tags(exif, xmp)
+        options["exif"] = tags or Image.Exif()
+        options["exif"][XMP_TAG] = xmp
     elif xmp and kind in ("JPEG", "MPO"):
         options["extra"] = _jpeg_section(XMP_MARK + xmp)
     elif xmp:
@@ -119,9 +122,12 @@ def _jpeg_section(content: bytes) -> bytes:
     return b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
 
 
-def _tiff_tags(exif: bytes | None, xmp: bytes) -> Image.Exif:
+def _tags(exif: bytes) -> Image.Exif | None:
+    """EXIF as tags that may stand in any TIFF; what cannot be read is left out with a warning."""
     tags = Image.Exif()
-    if exif:
-        tags.load(exif)
-    tags[XMP_TAG] = xmp
+    try:
+        tags.load(descriptive(exif) or b"")
+    except Exception as error:
+        warnings.warn(f"the EXIF data is ignored: {error}", stacklevel=5)
+        return None
     return tags

@@ -9,6 +9,8 @@ MODEL_ID = 1
 STRIDE = 64
 """Pixels per hyper-latent position: pictures are padded to multiples of this."""
 
+MAX_SIZE = 4096
+
 
 @dataclass(frozen=True)
 class Config:
@@ -43,8 +45,11 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
-        """A configuration from `to_dict`'s result; raises ValueError on an unknown name."""
+        """A configuration from `to_dict`'s result; raises ValueError on anything else."""
         known = {f.name for f in fields(cls)}
         if unknown := set(values) - known:
             raise ValueError(f"unknown model size: {', '.join(sorted(unknown))}")
-        return cls(**{k: int(v) for k, v in values.items()})
+        for name, size in values.items():
+            if type(size) is not int or not 0 < size <= MAX_SIZE:
+                raise ValueError(f"the model size {name} is {size!r}")
+        return cls(**values)
