@@ -27,13 +27,7 @@ from .mutate import CONTENT, HEADER
 from .targets import ACCEPTED
 
 EVERY = 1000
-LIMITS = [
-    "-timeout=5",
-    "-rss_limit_mb=256",
-    "-max_len=4096",
-    "-print_final_stats=0",
-    "-verbosity=0",
-]
+LIMITS = ["-timeout=5", "-rss_limit_mb=256", "-max_len=4096", "-verbosity=0"]
 
 
 def mutated(body: bytes, longest: int, seed: int) -> bytes:

@@ -22,21 +22,21 @@ PACKAGES = ("pillow", "torch", "numpy", "constriction")
 
 DOCUMENT = """# Fuzzing
 
-Written by `python -m tests.fuzz --record docs/fuzzing.md --seed {seed}`; `tests/test_fuzz.py` runs the
-same for a few seconds. Files are made by damaging small intact ones: bits, bytes, cuts, splices, false
-lengths, chunks mixed up, alpha channels that are other PNGs or bombs, other range streams. Seven in
-eight get a checksum that fits, so that the damage reaches what lies behind it. File number n of a run
-depends on the seed and n alone: `python -m tests.fuzz TARGET --seed {seed} --case N` tries it again.
+Written by `python -m tests.fuzz --record docs/fuzzing.md --seed {seed}`; `tests/test_fuzz.py` does
+the same for a few seconds. Files are made by damaging small intact ones: bits, bytes, cuts, splices,
+false lengths, chunks mixed up, alpha channels that are other PNGs or bombs, other range streams.
+Seven in eight get a checksum that fits, so that the damage reaches what lies behind it. File number
+N of a run depends on the seed and N alone: `python -m tests.fuzz TARGET --seed {seed} --case N`.
 
-A fault would be any exception but an `HdcError`, a crash, a file that takes more than {hang:g} seconds, or
-more memory than the bound, which `RLIMIT_AS` enforces: none is allowed.
+A fault would be any exception but an `HdcError`, a crash, a file that takes more than {hang:g}
+seconds, or more memory than the bound, which `RLIMIT_AS` enforces.
 
 | target | what is tried |
 |---|---|
-| parser | `hdcodec.format.unpack`; what it accepts must be packed to the same bytes again; `Image.open` |
-| chunks | alpha, EXIF and XMP joined to a blank picture, saved as PNG, TIFF, JPEG and WebP |
-| decoder | `hdcodec.info` and `Codec.decompress` with at most 16,384 pixels, saved in the same way |
-| pictures | `hdcodec.images.load` on damaged pictures in all common formats, at most 16,384 pixels |
+| parser | `hdcodec.format.unpack`, and to pack again what it accepts; Pillow's `Image.open` |
+| chunks | alpha, EXIF and XMP joined to a blank picture, saved as PNG, TIFF, JPEG, WebP |
+| decoder | `hdcodec.info` and `Codec.decompress` of at most 16,384 pixels, saved likewise |
+| pictures | `hdcodec.images.load` of damaged pictures in all common formats |
 
 ## Results
 
@@ -117,7 +117,7 @@ def _versions() -> str:
 
 
 def _table(results: list[Result]) -> str:
-    head = "| target | files | seconds | slowest file | most memory beyond the start | bound | faults |"
+    head = "| target | files | seconds | slowest file | most memory taken | bound | faults |"
     rows = [
         f"| {r.target} | {r.runs:,} | {r.seconds:.0f} | {1000 * r.slowest:.0f} ms | "
         f"{_mega(r.taken)} | {_mega(r.limit)} | {len(r.faults)} |"

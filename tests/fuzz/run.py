@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -66,7 +67,7 @@ def fuzz(name: str, runs: int, seed: int) -> Result:
             )  # fmt: skip
         if done.returncode == 0:
             return Result(**json.loads(done.stdout))
-        index = int.from_bytes(mark.read_bytes(), "little")
+        index = int.from_bytes(mark.read_bytes(), "little", signed=True)
         last = errors.read_text(errors="replace")[-2000:]
         died = f"case {index}: exit code {done.returncode} (hang or crash)\n{last}"
         return Result(name, seed, index, died=died)
@@ -80,11 +81,13 @@ def _child(name: str, runs: int, seed: int, mark: int) -> Result:
     watch = Watch(target.patience)
     result, outcomes = Result(name, seed, limit=target.memory), Counter[str]()
     for index in range(-1, -20, -1):  # whatever is loaded at first use is there after these
-        target(case(target, seed, index))
+        _note(mark, index)
         watch.tick()
+        with contextlib.suppress(Exception):
+            target(case(target, seed, index))
     memory, began = Memory(target.memory), time.perf_counter()
     for index in range(runs):
-        os.pwrite(mark, index.to_bytes(8, "little"), 0)
+        _note(mark, index)
         watch.tick()
         data = case(target, seed, index)
         started = time.perf_counter()
@@ -104,6 +107,10 @@ def _child(name: str, runs: int, seed: int, mark: int) -> Result:
     if result.slowest > target.patience:
         result.faults.append({"case": result.slowest_case, "error": f"{result.slowest:.1f} s"})
     return result
+
+
+def _note(mark: int, index: int) -> None:
+    os.pwrite(mark, index.to_bytes(8, "little", signed=True), 0)
 
 
 def main() -> None:

@@ -51,10 +51,8 @@ class Parser:
 
         hdcodec.pillow_plugin.register()
         self.seeds = hollow_files()
-        self.open, self.refusals = (
-            Image.open,
-            (UnidentifiedImageError, Image.DecompressionBombError),
-        )
+        self.open = Image.open
+        self.refusals = UnidentifiedImageError, Image.DecompressionBombError
 
     def mutant(self, random: Random) -> bytes:
         return mutate.mutant(self.seeds, random)
