@@ -62,11 +62,17 @@ def test_a_failure_leaves_everything_as_it_was(tmp_path: Path, kind: type[BaseEx
     assert os.listdir(tmp_path) == ["out.hdc"]
 
 
-def test_a_killed_process_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_killed_process_leaves_the_final_name_as_it_was(
+    tmp_path: Path, before: bytes | None
+) -> None:
     target = tmp_path / "out.hdc"
+    if before is not None:
+        target.write_bytes(before)
     code = (
-        "import sys, time; from hdcodec._atomic import replacing\n"
-        "with replacing(sys.argv[1]) as stream:\n"
+        "import os, sys, time; from hdcodec._atomic import replacing\n"
+        f"if not {hasattr(os, 'O_TMPFILE')}: vars(os).pop('O_TMPFILE', None)\n"
+        "with replacing(sys.argv[1], force=True) as stream:\n"
         "    stream.write(b'half'); stream.flush(); print('ready', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -75,7 +81,9 @@ def test_a_killed_process_leaves_nothing_under_the_final_name(tmp_path: Path) ->
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGKILL)
-    assert not target.exists()
+    assert (target.read_bytes() if target.exists() else None) == before
+    if hasattr(os, "O_TMPFILE"):
+        assert os.listdir(tmp_path) == ["out.hdc"] * (before is not None)
 
 
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="the system has no nameless files")

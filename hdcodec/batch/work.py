@@ -103,13 +103,25 @@ class Worker:
 
     def _refuse(self, output: str) -> None:
         """Spare the work whose result could not be written."""
-        if leaves(self._path(self.job.target), output):
-            raise OutputError(f"cannot write {output}: a link leads out of the destination")
+        self._refuse_to_leave(output)
         if os.path.lexists(output):
             if os.path.exists(output) and not os.path.isfile(output):
                 raise OutputError(f"cannot write {output}: it is not a regular file")
             if not self.job.force:
                 raise OutputError(f"{output} exists already")
+
+    def _refuse_to_leave(self, output: str) -> None:
+        if leaves(self._path(self.job.target), output):
+            raise OutputError(f"cannot write {output}: a link leads out of the destination")
+
+    def _make_folder_of(self, output: str) -> None:
+        """A link may have come while the picture was worked on, so look again."""
+        self._refuse_to_leave(output)
+        folder = os.path.dirname(output)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
     def _compress(self, source: str, output: str) -> dict[str, Any]:
         from hdcodec._atomic import write_bytes
@@ -117,7 +129,7 @@ class Worker:
         picture, input_bytes = self._load(source)
         codec = self._codec(self.job.model)
         data = codec.compress(picture, **self.job.options)
-        _make_folder_of(output)
+        self._make_folder_of(output)
         write_bytes(output, data, force=self.job.force)
         return _sizes(picture.rgb, input_bytes, len(data), len(data))
 
@@ -138,7 +150,7 @@ class Worker:
         image = codec.decompress(data, **limit, **self.job.options)
         if self.job.flatten:
             image = images.to_pil(images.flatten(images.from_pil(image), self.job.flatten))
-        _make_folder_of(output)
+        self._make_folder_of(output)
         images.save(image, output, force=self.job.force)
         return _sizes(image, len(data), os.path.getsize(output), len(data))
 
@@ -171,14 +183,6 @@ def _noted_warnings(facts: dict[str, Any]) -> Iterator[None]:
             yield
         finally:
             facts["warnings"] = tuple(str(warning.message) for warning in caught)
-
-
-def _make_folder_of(output: str) -> None:
-    folder = os.path.dirname(output)
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def _sizes(image: Image.Image, read: int, written: int, coded: int) -> dict[str, Any]:

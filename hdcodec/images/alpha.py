@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from hdcodec._errors import CorruptError
+from hdcodec.format._alpha import check_pixels
 
 
 def encode_alpha(alpha: Image.Image) -> bytes:
@@ -27,11 +28,9 @@ def decode_alpha(png: bytes, size: tuple[int, int]) -> Image.Image:
     Raises CorruptError if `png` is anything else; its size is known before pixels are decoded.
     """
     try:
-        image = PngImageFile(io.BytesIO(png))  # the limit of pixels is not Pillow's here
-        if image.size == size and image.mode in ("1", "L"):
-            return image.convert("L")
-    except MemoryError:
+        check_pixels(png, *size)
+        return PngImageFile(io.BytesIO(png)).convert("L")  # Image.open has a limit of its own
+    except (CorruptError, MemoryError):
         raise
     except Exception as error:
         raise CorruptError(f"the alpha chunk cannot be decoded: {error}") from error
-    raise CorruptError(f"the alpha chunk is not a gray picture of {size[0]}x{size[1]}")

@@ -51,6 +51,7 @@ def from_pil(image: Image.Image) -> Picture:
 def _picture(image: Image.Image) -> Picture:
     _check_size(image.width, image.height)
     image.load()
+    _check_size(image.width, image.height)  # an icon may hold a picture of another size
     turn, exif, xmp = _metadata.read(image)
     gray = _colour.is_gray(image)
     colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image))

@@ -17,23 +17,10 @@ from .draft import Chunk, Draft, Section, checksum, png_of, sections, varint
 SIDES = (0, 1, 2, 63, 64, 65, 100, 127, 128, 129, 1000, 16_384, 65_535, 65_536, (1 << 28) - 1)
 KINDS = (0, ALPHA, EXIF, XMP, GRAY, 5, 127, 128, 200, 255)
 LENGTHS = (0, 1, 0x7F, 0x80, 0xFFFF, 1 << 24, (1 << 24) + 1, (1 << 28) - 1, (1 << 32) - 1)
-PNG_KINDS = tuple(
-    name.encode()
-    for name in [
-        "IHDR",
-        "IDAT",
-        "IEND",
-        "PLTE",
-        "tRNS",
-        "zTXt",
-        "iCCP",
-        "iTXt",
-        "eXIf",
-        "acTL",
-        "fdAT",
-        "idat",
-    ]
-)
+PNG_KINDS = [
+    *(b"IHDR", b"IDAT", b"IEND", b"PLTE", b"tRNS", b"zTXt"),
+    *(b"iCCP", b"iTXt", b"eXIf", b"acTL", b"fdAT", b"idat"),
+]
 BOMB = zlib.compress(bytes(1 << 21), 9)
 """Two megabytes out of two thousand bytes."""
 

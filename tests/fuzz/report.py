@@ -23,8 +23,8 @@ PACKAGES = ("pillow", "torch", "numpy", "constriction")
 DOCUMENT = """# Fuzzing
 
 Written by `python -m tests.fuzz --record docs/fuzzing.md --seed {seed}`; `tests/test_fuzz.py` does
-the same for a few seconds. Files are made by damaging small intact ones: bits, bytes, cuts, splices,
-false lengths, chunks mixed up, alpha channels that are other PNGs or bombs, other range streams.
+the same for a few seconds. Files are made by damaging small intact ones: bits, bytes, cuts,
+splices, false lengths, chunks mixed up, alpha channels that are other PNGs or bombs, other streams.
 Seven in eight get a checksum that fits, so that the damage reaches what lies behind it. File number
 N of a run depends on the seed and N alone: `python -m tests.fuzz TARGET --seed {seed} --case N`.
 

@@ -70,7 +70,7 @@ def fuzz(name: str, runs: int, seed: int) -> Result:
         index = int.from_bytes(mark.read_bytes(), "little", signed=True)
         last = errors.read_text(errors="replace")[-2000:]
         died = f"case {index}: exit code {done.returncode} (hang or crash)\n{last}"
-        return Result(name, seed, index, died=died)
+        return Result(name, seed, max(0, index), died=died)
 
 
 def _child(name: str, runs: int, seed: int, mark: int) -> Result:
