@@ -246,7 +246,8 @@ def started(redirections: str, *arguments: object, **options: Any) -> Run:
 def test_closed_standard_streams(file: Path, tmp_path: Path) -> None:
     assert_failed(started("<&-", "info", "-"), "cannot read stdin: it is closed")
     assert started(">&-", "info", file) == Run(0, b"", "")
-    assert started("2>&-", "info", tmp_path / "none.hdc") == Run(1, b"", "")
+    for closed in ("2>&-", "2>/dev/full", "<&- >&- 2>&-"):
+        assert started(closed, "info", tmp_path / "none.hdc") == Run(1, b"", "")
     full = started(">/dev/full", "info", file)
     assert_failed(full, "cannot write stdout: the disk is full")
 

@@ -103,7 +103,7 @@ class Output:
             return
         text = json.dumps(facts) if as_json else printable(line)
         if self.streams:
-            click.echo(text, err=True)
+            tell(text)
         else:
             say(text)
 
@@ -117,6 +117,12 @@ def say(text: str) -> None:
     """Print on stdout; raises OutputError. A process that was started without one says nothing."""
     with output_errors("stdout"):
         click.echo(text)
+
+
+def tell(text: str) -> None:
+    """Print on stderr; where that cannot take it, the work goes on without."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
 
 
 def printable(text: str) -> str:

@@ -1,5 +1,6 @@
 """From the command line to an exit code: every failure becomes one line on stderr."""
 
+import contextlib
 import os
 import sys
 import warnings
@@ -9,7 +10,7 @@ import click
 
 from hdcodec._atomic import output_errors
 from hdcodec._errors import OutputError, describe
-from hdcodec.cli._files import printable
+from hdcodec.cli._files import printable, tell
 from hdcodec.cli._group import group
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -26,9 +27,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     codes of its own. HDC_DEBUG=1 in the environment lets unforeseen errors through as they are.
     """
     os.environ.update(THREADS | os.environ)
+    _keep_standard_descriptors()
     with warnings.catch_warnings():
         _show_own_warnings()
         return _flushed(_run(arguments))
+
+
+def _keep_standard_descriptors() -> None:
+    """Else the next file opened takes the place of a closed stdin, stdout or stderr."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _show_own_warnings() -> None:
@@ -40,14 +51,15 @@ def _show_own_warnings() -> None:
 
 
 def _print_warning(message: Warning | str, *_: object) -> None:
-    click.echo(f"hdc: warning: {printable(str(message))}", err=True)
+    tell(f"hdc: warning: {printable(str(message))}")
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = group.main(arguments, prog_name="hdc", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _failed("interrupted", INTERRUPTED)
@@ -59,7 +71,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _failed(message: str, code: int) -> int:
-    click.echo(f"hdc: {printable(message)}", err=True)
+    tell(f"hdc: {printable(message)}")
     return code
 
 

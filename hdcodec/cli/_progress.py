@@ -4,10 +4,8 @@ import sys
 from types import TracebackType
 from typing import Protocol
 
-import click
-
 from hdcodec.batch import Plan, Row, Tally
-from hdcodec.cli._files import printable
+from hdcodec.cli._files import printable, tell
 
 
 class Display(Protocol):
@@ -46,7 +44,7 @@ class Silence:
             self.write(line)
 
     def write(self, line: str) -> None:
-        click.echo(line, err=True)
+        tell(line)
 
 
 class Lines(Silence):

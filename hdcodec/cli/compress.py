@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--kept",
     type=click.IntRange(0, 15),
     metavar="K",
-    help="Send a share (K / 15)² of the VQ indices, 0 to 15, instead of what the quality says.",
+    help="Send a share (K / 15)^2 of the VQ indices, 0 to 15, instead of what the quality says.",
 )
 @click.option("--keep-metadata", is_flag=True, help="Keep EXIF and XMP; they cost bytes.")
 @options.flatten
