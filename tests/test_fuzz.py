@@ -1,12 +1,13 @@
 """A short run of tests/fuzz over every target, and proof that a run sees each kind of fault."""
 
 import os
+import signal
 
 import pytest
 from fuzz.report import summary
 from fuzz.run import fuzz
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pwrite"), reason="not for Windows")
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="not for Windows")
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,14 @@ def test_a_fault_in_one_file_is_seen(trap: str) -> None:
     assert 0 < result.outcomes["accepted"] == result.runs - len(result.faults)
 
 
-@pytest.mark.parametrize(("trap", "sign"), [("hang", "Timeout"), ("crash", "exit code -11")])
+TRAPS = [
+    ("hang", "Timeout"),
+    ("busy", f"exit code -{signal.SIGPROF:d}"),
+    ("crash", f"exit code -{signal.SIGSEGV:d}"),
+]
+
+
+@pytest.mark.parametrize(("trap", "sign"), TRAPS)
 def test_the_end_of_the_process_is_seen(trap: str, sign: str) -> None:
     result = fuzz(trap, 2000, seed=1)
     assert not result.clean

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 HANG = 5.0
-"""Seconds after which a file counts as one that hangs the program."""
+"""Seconds of processor time after which a file counts as one that hangs the program."""
+
+WAITING = 12
+"""So many times as long it may take by the clock, on a machine that has other work."""
 
 _SELF = Path("/proc/self")
 
 
 class Watch:
-    """Ends the process with a traceback if `tick` is not called for `patience` seconds."""
+    """Ends the process with a traceback where `tick` is not called for `patience` seconds."""
 
     def __init__(self, patience: float) -> None:
         self.patience, self._armed = patience, float("-inf")
+        faulthandler.register(signal.SIGPROF, chain=True)
         self.tick()
 
     def tick(self) -> None:
         now = time.monotonic()
         if now - self._armed > self.patience / 10:
-            faulthandler.dump_traceback_later(self.patience, exit=True, file=sys.stderr)
+            signal.setitimer(signal.ITIMER_PROF, self.patience)
+            faulthandler.dump_traceback_later(WAITING * self.patience, exit=True)
             self._armed = now
 
     def stop(self) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
 
 
@@ -44,9 +51,11 @@ class Memory:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         _forget_peak()
 
-    def taken(self) -> int | None:
-        """Bytes at the peak beyond those at the start, or None where it cannot be known."""
-        return max(0, _status("VmHWM") - self.before) if self.before else None
+    def peak(self) -> tuple[int, int]:
+        """Bytes of the process at its peak, and those of them that came after the start; 0 where
+        that cannot be known."""
+        peak = _status("VmHWM")
+        return peak, max(0, peak - self.before)
 
 
 def _status(name: str) -> int:

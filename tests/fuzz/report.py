@@ -29,7 +29,8 @@ Seven in eight get a checksum that fits, so that the damage reaches what lies be
 N of a run depends on the seed and N alone: `python -m tests.fuzz TARGET --seed {seed} --case N`.
 
 A fault would be any exception but an `HdcError`, a crash, a file that takes more than {hang:g}
-seconds, or more memory than the bound, which `RLIMIT_AS` enforces.
+seconds of processor time, or more memory than the bound, which `RLIMIT_AS` enforces: so much
+beyond what the process has when the run starts, once all that is loaded at first use is there.
 
 | target | what is tried |
 |---|---|
@@ -117,13 +118,13 @@ def _versions() -> str:
 
 
 def _table(results: list[Result]) -> str:
-    head = "| target | files | seconds | slowest file | most memory taken | bound | faults |"
+    head = "| target | files | seconds | slowest file | memory taken | bound | process | faults |"
     rows = [
         f"| {r.target} | {r.runs:,} | {r.seconds:.0f} | {1000 * r.slowest:.0f} ms | "
-        f"{_mega(r.taken)} | {_mega(r.limit)} | {len(r.faults)} |"
+        f"{_mega(r.taken)} | {_mega(r.limit)} | {_mega(r.peak)} | {len(r.faults)} |"
         for r in results
     ]
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
 
 
 def _outcomes(columns: Mapping[str, Mapping[str, Any]]) -> str:
@@ -140,8 +141,10 @@ def _outcomes(columns: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _memory(result: Result) -> str:
-    return f"most memory beyond the start {_mega(result.taken)} of {_mega(result.limit)}"
+    return (
+        f"memory taken {_mega(result.taken)} of {_mega(result.limit)}, process {_mega(result.peak)}"
+    )
 
 
-def _mega(size: int | None) -> str:
-    return "not measured" if size is None else f"{size / (1 << 20):.1f} MiB"
+def _mega(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB" if size else "not measured"

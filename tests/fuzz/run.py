@@ -27,8 +27,9 @@ ENOUGH = 10
 class Result:
     """outcomes: how many files were accepted, and how many refused by each kind of error.
 
-    faults: what must not be. slowest: seconds for one file. taken: bytes at the peak beyond those
-    at the start. limit: bytes that could not be passed. died: why the process ended too early.
+    faults: what must not be. slowest: seconds of processor time for one file. peak: bytes of the
+    process, taken: those beyond what it had at the start, limit: those that it could not pass.
+    died: why the process ended too early.
     """
 
     target: str
@@ -37,7 +38,8 @@ class Result:
     seconds: float = 0.0
     slowest: float = 0.0
     slowest_case: int = 0
-    taken: int | None = None
+    peak: int = 0
+    taken: int = 0
     limit: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -90,12 +92,12 @@ def _child(name: str, runs: int, seed: int, mark: int) -> Result:
         _note(mark, index)
         watch.tick()
         data = case(target, seed, index)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             outcomes[target(data)] += 1
         except Exception:
             result.faults.append({"case": index, "error": traceback.format_exc(limit=-6)})
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         if seconds > result.slowest:
             result.slowest, result.slowest_case = seconds, index
         result.runs += 1
@@ -103,7 +105,8 @@ def _child(name: str, runs: int, seed: int, mark: int) -> Result:
             break
     watch.stop()
     result.seconds = time.perf_counter() - began
-    result.taken, result.outcomes = memory.taken(), dict(outcomes.most_common())
+    result.outcomes = dict(outcomes.most_common())
+    result.peak, result.taken = memory.peak()
     if result.slowest > target.patience:
         result.faults.append({"case": result.slowest_case, "error": f"{result.slowest:.1f} s"})
     return result

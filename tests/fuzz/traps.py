@@ -12,7 +12,7 @@ from .targets import ACCEPTED, Target
 class Trap:
     """Accepts every file but one in a hundred."""
 
-    memory, patience = 32 << 20, 0.7
+    memory, patience = 32 << 20, 0.2
 
     def mutant(self, random: Random) -> bytes:
         return bytes([random.randrange(100)])
@@ -31,6 +31,12 @@ class Hang(Trap):
         time.sleep(60)
 
 
+class Busy(Trap):
+    def spring(self) -> None:
+        while True:
+            pass
+
+
 class Crash(Trap):
     def spring(self) -> None:
         ctypes.string_at(0)
@@ -41,4 +47,10 @@ class Greed(Trap):
         bytes(64 << 20)
 
 
-TRAPS: dict[str, type[Target]] = {"fault": Trap, "hang": Hang, "crash": Crash, "greed": Greed}
+TRAPS: dict[str, type[Target]] = {
+    "fault": Trap,
+    "hang": Hang,
+    "busy": Busy,
+    "crash": Crash,
+    "greed": Greed,
+}
