@@ -69,10 +69,13 @@ def seekable(stream: BinaryIO) -> BinaryIO:
     """
     if stream.seekable():
         return stream
-    content = stream.read(MAX_STREAM_BYTES + 1)
-    if len(content) > MAX_STREAM_BYTES:
-        raise TooLargeError(f"the input has more than {MAX_STREAM_BYTES} bytes")
-    return io.BytesIO(content)
+    content = io.BytesIO()
+    while block := stream.read(1 << 16):
+        content.write(block)
+        if content.tell() > MAX_STREAM_BYTES:
+            raise TooLargeError(f"the input has more than {MAX_STREAM_BYTES} bytes")
+    content.seek(0)
+    return content
 
 
 def _check_size(width: int, height: int) -> None:
