@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -93,3 +94,9 @@ class Output:
 def _refuse_terminal() -> None:
     if sys.stdout.buffer.isatty():
         raise click.UsageError("The result does not go to a terminal; name an OUTPUT.")
+
+
+def printable(text: str) -> str:
+    """The text with whatever cannot be printed in one line as it is written in Python."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)

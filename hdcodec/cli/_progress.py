@@ -1,6 +1,5 @@
 """What a long run shows on stderr while it goes on."""
 
-import re
 import sys
 from types import TracebackType
 from typing import Protocol
@@ -8,6 +7,7 @@ from typing import Protocol
 import click
 
 from hdcodec.batch import Plan, Row, Tally
+from hdcodec.cli._files import printable
 
 
 class Display(Protocol):
@@ -119,9 +119,3 @@ def _line(row: Row) -> str:
         f"{printable(row.input)} -> {printable(row.output or '')}: "
         f"{row.bytes:,} bytes, {row.bpp:.4f} bpp, {row.seconds:.2f} s"
     )
-
-
-def printable(text: str) -> str:
-    """The text with whatever cannot be printed in one line as it is written in Python."""
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
