@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,18 @@ if TYPE_CHECKING:
     from hdcodec.codec import Codec
 
 
-def run(codec: Codec | None, out: Path | None = None) -> dict[str, Any]:
-    """Check all files (without `codec` their symbols alone); `ok` and what was found of each."""
+def run(names: Sequence[str], codec: Codec | None, out: Path | None = None) -> dict[str, Any]:
+    """Check files (all if none is named; without `codec` their symbols alone).
+
+    Returns `ok` and what was found of each; raises ValueError for a name that is not known.
+    """
+    known = suite.names()
+    if not set(names) <= set(known):
+        raise ValueError(f"no file is named {sorted(set(names) - set(known))[0]!r}")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     weights_error = suite.check_weights()
-    results = [suite.check(name, codec, out) for name in suite.names()]
+    results = [suite.check(name, codec, out) for name in names or known]
     return {
         "ok": weights_error is None and all(result.error is None for result in results),
         "weights_error": weights_error,

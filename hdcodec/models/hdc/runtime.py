@@ -26,7 +26,8 @@ from .model import Ablation, HdcModel
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass
@@ -55,7 +56,7 @@ def _inference(
     """`method` in float32 and without gradients, whatever modes its caller is in."""
 
     @wraps(method)
-    def run(self: Networks, *args: P.args, **kwargs: P.kwargs) -> R:
+    def run(self: Networks, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             return method(self, *args, **kwargs)
 
