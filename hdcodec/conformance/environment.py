@@ -16,6 +16,14 @@ SETTINGS = {
     "tf32": "float32 products in TensorFloat-32",
     "cudnn-benchmark": "cuDNN chooses its algorithms by trial",
 }
+VARIABLES = (
+    "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+)
+"""What makes numpy and torch use other instructions than the processor's best."""
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -51,7 +59,7 @@ def describe_symbols(threads: int | None) -> dict[str, Any]:
         "torch": None,
         "device": None,
         "threads": threads,
-        "settings": [],
+        "settings": [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)],
     }
 
 
@@ -60,11 +68,12 @@ def describe_pixels(device: str, settings: tuple[str, ...]) -> dict[str, Any]:
     import torch
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
-    return describe_symbols(None) | {
+    about = describe_symbols(None)
+    return about | {
         "torch": str(torch.__version__),
         "device": f"{device} ({name or torch.backends.cpu.get_cpu_capability()})",
         "threads": torch.get_num_threads(),
-        "settings": list(settings),
+        "settings": [*about["settings"], *settings],
     }
 
 
