@@ -164,7 +164,7 @@ def _streamed(recipe: Recipe) -> bytes:
         except CorruptError:
             continue
         return pack(header, echo.finish(least_payload(header)))
-    raise CorruptError(f"no stream of {recipe.source} can be decoded")
+    raise ValueError(f"no stream of {recipe.source} can be decoded")
 
 
 def make(codec: Codec, recipe: Recipe) -> tuple[bytes, bytes]:
