@@ -342,7 +342,7 @@ def test_threads_of_the_moment_decide_alone(codec: Codec) -> None:
             found.append(pixels(codec.decompress(data)))
     np.testing.assert_array_equal(found[0], found[2])
     np.testing.assert_array_equal(found[1], found[3])
-    assert np.abs(found[0] - found[1]).max() <= 2
+    assert np.abs(found[0] - found[1]).mean() < 0.1
 
 
 # ---- CUDA ----
