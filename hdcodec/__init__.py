@@ -25,7 +25,7 @@ from hdcodec._errors import (
 )
 
 if TYPE_CHECKING:
-    from hdcodec._symbols import info
+    from hdcodec._symbols import info, verify
     from hdcodec.codec import Codec, compress, decompress
     from hdcodec.pillow_plugin import register
 
@@ -51,6 +51,7 @@ __all__ = [
     "decompress",
     "info",
     "register",
+    "verify",
 ]
 
 _LAZY = {
@@ -59,6 +60,7 @@ _LAZY = {
     "decompress": "hdcodec.codec",
     "info": "hdcodec._symbols",
     "register": "hdcodec.pillow_plugin",
+    "verify": "hdcodec._symbols",
 }
 
 

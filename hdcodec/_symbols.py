@@ -7,9 +7,9 @@ from typing import Any
 
 from . import weights
 from ._errors import CorruptError
-from .entropy.coder import Decoder
+from .entropy.coder import Coder, Decoder, Echo
 from .entropy.latents import SymbolCodec, Symbolic
-from .format import MAX_PIXELS, Container, Header, kept_fraction, unpack
+from .format import MAX_PIXELS, Container, Header, kept_fraction, pack, unpack
 
 STRIDE = 64
 """Pixels per hyper-latent position."""
@@ -53,18 +53,38 @@ def keep_fraction(kept: int) -> tuple[int, int]:
     return kept * kept, 225
 
 
-def read_symbols(box: Container) -> Symbolic:
-    """The symbols of a file; raises UnknownModelError, WeightsError, CorruptError."""
+def read_symbols(box: Container, coder: Coder | None = None) -> Symbolic:
+    """The symbols of a file, read by `coder` (a Decoder unless given).
+
+    Raises UnknownModelError, WeightsError, CorruptError.
+    """
     header = box.header
     if len(box.payload) < least_payload(header):
         raise CorruptError(
             f"a range stream of {len(box.payload)} bytes cannot hold "
             f"{header.width} x {header.height} pixels"
         )
-    coder = Decoder(box.payload)
     return symbol_codec(header.model).code(
-        coder, hyper_size(header), header.quality, keep_fraction(header.kept), None
+        coder or Decoder(box.payload),
+        hyper_size(header),
+        header.quality,
+        keep_fraction(header.kept),
+        None,
     )
+
+
+def verify(data: bytes, *, max_pixels: int = MAX_PIXELS) -> str:
+    """The hash of the symbols of a file that is, byte for byte, what coding them again gives.
+
+    Raises every kind of HdcError that a damaged or hostile file can cause; CorruptError also for a
+    file that would decode, but that no encoder writes.
+    """
+    box = unpack(data, max_pixels=max_pixels)
+    echo = Echo(box.payload)
+    symbols = read_symbols(box, echo)
+    if pack(box.header, echo.finish(least_payload(box.header)), box.chunks) != data:
+        raise CorruptError("the file is not what an encoder makes of its symbols")
+    return symbols.sha256()
 
 
 def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from hdcodec.cli import main
 from hdcodec.cli._group import COMMANDS
-from hdcodec.format import Header, pack
+from hdcodec.format import Header, pack, unpack
 
 FACTS = {"output", "width", "height", "model", "seconds"}
 COMPRESS_FACTS = FACTS | {"input", "bytes", "bpp", "quality"}
@@ -136,6 +136,7 @@ def test_version(hdc: Hdc) -> None:
         ["decompress", "a.hdc", "--fidelity", "nan"],
         ["decompress", "a.hdc", "--steps", "0"],
         ["info"],
+        ["verify"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(hdc: Hdc, arguments: list[str]) -> None:
@@ -425,6 +426,59 @@ def test_models_are_intact(hdc: Hdc) -> None:
     assert hdc("models").out.startswith(b"hdc (id 1): ")
 
 
+# Verify
+
+
+def test_verify_says_the_hash_that_info_says(hdc: Hdc, file: Path) -> None:
+    digest = hdc("info", file, "--json").facts["symbols_sha256"]
+    found = hdc("verify", file, "--json").facts
+    assert found == {"input": str(file), "ok": True, "symbols_sha256": digest}
+    assert hdc("verify", file) == Run(0, f"{file}: ok, symbols {digest}\n".encode(), "")
+    assert hdc("verify", "-", stdin=file.read_bytes()).out == f"-: ok, symbols {digest}\n".encode()
+    assert hdc("verify", file, "--quiet") == Run(0, b"", "")
+
+
+def test_verify_goes_on_after_a_bad_file(hdc: Hdc, file: Path, tmp_path: Path) -> None:
+    good, cut, lost = file, tmp_path / "cut.hdc", tmp_path / "lost.hdc"
+    cut.write_bytes(file.read_bytes()[:-4])
+    run = hdc("verify", cut, good, lost, tmp_path, "--json")
+    found = [json.loads(line) for line in run.out.splitlines()]
+    assert (run.code, run.err) == (1, "")
+    assert [facts["input"] for facts in found] == [str(cut), str(good), str(lost), str(tmp_path)]
+    assert [facts["ok"] for facts in found] == [False, True, False, False]
+    assert [facts["symbols_sha256"] is None for facts in found] == [True, False, True, True]
+    assert "checksum" in found[0]["error"]
+    assert found[2]["error"] == os.strerror(errno.ENOENT)
+
+    run = hdc("verify", cut, good, lost)
+    assert run.code == 1
+    assert run.out.startswith(f"{good}: ok".encode())
+    assert [line.partition(": ")[2].partition(": ")[0] for line in run.err.splitlines()] == [
+        str(cut),
+        str(lost),
+    ]
+    quiet = hdc("verify", cut, good, lost, "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (1, b"", run.err)
+
+
+def test_verify_finds_what_decodes_but_was_not_encoded(hdc: Hdc, file: Path) -> None:
+    box = unpack(file.read_bytes())
+    file.write_bytes(pack(box.header, box.payload + b"hidden", box.chunks))
+    assert hdc("info", file).code == 0
+    assert_failed(hdc("verify", file), str(file), "encoder")
+
+
+def test_verify_keeps_to_the_limit_of_pixels(hdc: Hdc, file: Path) -> None:
+    assert hdc("verify", file, "--max-pixels", 15_000).code == 0
+    assert_failed(hdc("verify", file, "--max-pixels", 14_999), "14999")
+
+
+def test_verify_does_not_import_torch(file: Path) -> None:
+    modules = imported("verify", str(file))
+    assert "hdcodec.cli.verify" in modules
+    assert "torch" not in modules
+
+
 # Outputs that must not be touched
 
 
@@ -481,7 +535,7 @@ def bad_files() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("command", ["info", "decompress"])
+@pytest.mark.parametrize("command", ["info", "decompress", "verify"])
 @pytest.mark.parametrize("kind", bad_files())
 def test_bad_files_are_one_line_and_no_output(
     hdc: Hdc, command: str, kind: str, tmp_path: Path
@@ -492,10 +546,11 @@ def test_bad_files_are_one_line_and_no_output(
     assert list(tmp_path.iterdir()) == [bad]
 
 
-@pytest.mark.parametrize("command", ["compress", "info", "decompress"])
+@pytest.mark.parametrize("command", ["compress", "info", "decompress", "verify"])
 def test_missing_inputs_and_folders(hdc: Hdc, command: str, tmp_path: Path) -> None:
     assert_failed(hdc(command, tmp_path / "none.hdc"), "none.hdc")
-    assert_failed(hdc(command, tmp_path, *["out.png"] * (command != "info")), tmp_path.name)
+    outputs = ["out.png"] * (command in ("compress", "decompress"))
+    assert_failed(hdc(command, tmp_path, *outputs), tmp_path.name)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])

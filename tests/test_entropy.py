@@ -3,16 +3,17 @@
 import itertools
 import math
 import zlib
-from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
+import reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from reference import HIGH, LOW, Ints
 
 from hdcodec import CorruptError, WeightsError
 from hdcodec.entropy.coder import Decoder, Encoder, code_blocks
@@ -34,49 +35,12 @@ from hdcodec.models.hdc.model import HdcModel
 from hdcodec.train.export import entropy_tensors
 
 Tensors = dict[str, NDArray[Any]]
-Ints = NDArray[np.int64]
 
-LOW, HIGH = -32768, 32767
 CHANNELS, HYPER, CONTEXT, CODES = 8, 4, 6, 16
 Shapes = list[tuple[str, int, int, bool]]
 
 
 # ---- integer networks against plain int64 ----
-
-
-def reference(tensors: Mapping[str, NDArray[Any]], name: str, x: Ints) -> Ints:
-    """The integer network `name` by its definition, in int64 with shifts instead of floats."""
-    keys = {key.removesuffix(".weight") for key in tensors if key.endswith(".weight")}
-    own = [key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}.")]
-    for stem in sorted(own, key=lambda stem: int(stem.partition(".")[0])):
-        weight = tensors[f"{name}.{stem}.weight"].astype(np.int64)
-        bias = tensors[f"{name}.{stem}.bias"].astype(np.int64)
-        _, kind, *relu = stem.split(".")
-        x = shuffled(x) if kind == "up" else rescaled(sums(kind, x, weight) + bias, bool(relu))
-    return x
-
-
-def sums(kind: str, x: Ints, weight: Ints) -> Ints:
-    if kind == "pw":
-        product: Ints = np.einsum("hwc,cd->hwd", x, weight)
-        return product
-    height, width, channels = x.shape
-    total = np.zeros((height + 2, width + 2, channels), np.int64)
-    for k, (down, right) in enumerate(np.ndindex(3, 3)):
-        total[2 - down : 2 - down + height, 2 - right : 2 - right + width] += x * weight[k]
-    return total[1:-1, 1:-1]
-
-
-def rescaled(total: Ints, relu: bool) -> Ints:
-    return np.asarray(np.clip((total + 2048) >> 12, 0 if relu else LOW, HIGH))
-
-
-def shuffled(x: Ints) -> Ints:
-    height, width, channels = x.shape
-    out = np.zeros((2 * height, 2 * width, channels // 4), np.int64)
-    for c, i, j in np.ndindex(channels // 4, 2, 2):
-        out[i::2, j::2, c] = x[:, :, 4 * c + 2 * i + j]
-    return out
 
 
 def extreme(rng: np.random.Generator, low: int, high: int, *shape: int) -> Ints:
@@ -122,7 +86,7 @@ def test_integer_networks_are_their_definition(
     tensors = network(rng, "net", shapes)
     x = extreme(rng, LOW, HIGH, height, width, channels)
     found = IntNet.load(tensors, "net")(x.astype(np.float64))
-    np.testing.assert_array_equal(found, reference(tensors, "net", x))
+    np.testing.assert_array_equal(found, reference.network(tensors, "net", x))
 
 
 @pytest.mark.parametrize("kind", ["pw", "dw"])
@@ -134,7 +98,7 @@ def test_the_widest_layers_are_exact_at_the_extremes(kind: str) -> None:
     tensors[f"{stem}.weight"] = rng.choice([-HIGH, HIGH], tensors[f"{stem}.weight"].shape)
     x = rng.choice([LOW, HIGH], (3, 4, 384))
     found = IntNet.load(tensors, "net")(x.astype(np.float64))
-    np.testing.assert_array_equal(found, reference(tensors, "net", x))
+    np.testing.assert_array_equal(found, reference.network(tensors, "net", x))
 
 
 @given(st.sampled_from(["pw", "dw"]), st.integers(0, 2**32))
@@ -147,7 +111,7 @@ def test_no_accumulator_passes_the_proven_bound(kind: str, seed: int) -> None:
     x = np.zeros((3, 3, 6), np.int64) + (worst if kind == "pw" else 0)
     if kind == "dw":
         x[:, :, 0] = worst.reshape(3, 3)
-    reached = np.abs(sums(kind, x, weight.astype(np.int64)) + bias) + 2048
+    reached = np.abs(reference.sums(kind, x, weight.astype(np.int64)) + bias) + 2048
     assert reached.max() <= layer.bound()
 
 
@@ -267,31 +231,9 @@ def test_the_exponential_table_covers_16_nats() -> None:
 # ---- the range stream ----
 
 
-def words(stream: bytes) -> Iterator[int]:
-    """The stream's big-endian 32-bit words, then zeros for ever."""
-    padded = stream + bytes(-len(stream) % 4)
-    for at in range(0, len(padded), 4):
-        yield int.from_bytes(padded[at : at + 4], "big")
-    while True:
-        yield 0
-
-
 def decoded_by_definition(stream: bytes, tables: list[list[int]]) -> list[int]:
-    """A range decoder in Python's integers: 64 bits of state, 32-bit words, 24-bit frequencies."""
-    source, mask = words(stream), 2**64 - 1
-    point, low, width = next(source) << 32 | next(source), 0, mask
-    symbols = []
-    for table in tables:
-        unit = width >> 24
-        target, symbol, left = ((point - low) & mask) // unit, 0, 0
-        while left + table[symbol] <= target:
-            left += table[symbol]
-            symbol += 1
-        symbols.append(symbol)
-        low, width = (low + unit * left) & mask, unit * table[symbol]
-        if width < 2**32:
-            low, width, point = low << 32 & mask, width << 32, (point << 32 & mask) | next(source)
-    return symbols
+    reader = reference.RangeReader(stream)
+    return [reader.symbol(table) for table in tables]
 
 
 def encoded(symbols: list[int], tables: list[list[int]]) -> bytes:

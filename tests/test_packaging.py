@@ -21,9 +21,21 @@ def test_every_package_is_listed(setup: ConfigParser) -> None:
     assert set(setup["options"]["packages"].split()) == names | {"hdcodec._weights"}
 
 
+def packed(setup: ConfigParser, package: str, folder: Path) -> set[Path]:
+    """The data files of a package that a wheel holds."""
+    patterns = setup["options.package_data"][package].split()
+    return {path for pattern in patterns for path in folder.glob(pattern)}
+
+
 def test_every_weights_file_is_in_the_wheel(setup: ConfigParser) -> None:
     weights = ROOT / "weights"
-    patterns = setup["options.package_data"]["hdcodec._weights"].split()
-    packed = {path for pattern in patterns for path in weights.glob(pattern)}
-    assert packed == {path for path in weights.rglob("*") if path.is_file()}
-    assert {path.suffix for path in packed} == {".json", ".md", ".safetensors"}
+    found = packed(setup, "hdcodec._weights", weights)
+    assert found == {path for path in weights.rglob("*") if path.is_file()}
+    assert {path.suffix for path in found} == {".json", ".md", ".safetensors"}
+
+
+def test_every_conformance_file_is_in_the_wheel(setup: ConfigParser) -> None:
+    folder = ROOT / "hdcodec" / "conformance"
+    found = packed(setup, "hdcodec.conformance", folder)
+    assert found == set((folder / "data").iterdir())
+    assert {path.suffix for path in found} == {".hdc", ".json", ".png"}

@@ -26,7 +26,11 @@ class Coder(Protocol):
     """Either direction: `symbols` is given when encoding and ignored when decoding."""
 
     encoding: bool
-    bits: float
+
+    @property
+    def bits(self) -> float:
+        """What all symbols so far carry."""
+        ...
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
         """Code n symbols in 0..K-1, each with its row of `frequencies` (n x K, sums 2**24)."""
@@ -80,6 +84,27 @@ class Decoder:
             raise CorruptError("the range stream is corrupt") from error
         self.bits += float(24 * len(read) - np.log2(frequencies[np.arange(len(read)), read]).sum())
         return read
+
+
+class Echo:
+    """Reads symbols, and writes every one again; raises CorruptError as Decoder does."""
+
+    encoding = False
+
+    def __init__(self, stream: bytes) -> None:
+        self._decoder, self._encoder = Decoder(stream), Encoder()
+
+    @property
+    def bits(self) -> float:
+        return self._decoder.bits
+
+    def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
+        """Read one symbol per row of `frequencies`, and append it to the new stream."""
+        return self._encoder.code(self._decoder.code(None, frequencies), frequencies)
+
+    def finish(self, least: int = 0) -> bytes:
+        """The new stream, as Encoder.finish gives it."""
+        return self._encoder.finish(least)
 
 
 def code_blocks(

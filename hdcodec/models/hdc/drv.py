@@ -88,8 +88,10 @@ def sample(denoiser: Denoiser, condition: Tensor, noise: Tensor, steps: int) -> 
 
 def sampling_noise(channels: int, height: int, width: int, seed: int = NOISE_SEED) -> Tensor:
     """The noise every file is decoded with: 1 x channels x height x width, made on the CPU."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(1, channels, height, width, generator=generator)
+    cpu = torch.device("cpu")
+    generator = torch.Generator(cpu).manual_seed(seed)
+    shape = (1, channels, height, width)
+    return torch.randn(shape, generator=generator, dtype=torch.float32, device=cpu)
 
 
 class Enhancer(nn.Module):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +26,9 @@ from .model import Ablation, HdcModel
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 @dataclass
 class Latents:
@@ -30,6 +36,31 @@ class Latents:
 
     pixels: Tensor
     latents: Tensor
+
+
+@contextmanager
+def _defaults() -> Iterator[None]:
+    """torch as it is at its start; the caller's random state, dtype and device come back after."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+def _inference(
+    method: Callable[Concatenate[Networks, P], R],
+) -> Callable[Concatenate[Networks, P], R]:
+    """`method` in float32 and without gradients, whatever modes its caller is in."""
+
+    @wraps(method)
+    def run(self: Networks, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
+            return method(self, *args, **kwargs)
+
+    return run
 
 
 class Networks:
@@ -47,7 +78,8 @@ class Networks:
         where = pick_device(device)
         try:
             state = load(weights.read("networks.safetensors"))
-            model = HdcModel(Config.from_dict(weights.manifest["config"]))
+            with _defaults():
+                model = HdcModel(Config.from_dict(weights.manifest["config"]))
             missing, unexpected = model.load_state_dict(
                 {k: v.float() for k, v in state.items()}, strict=False
             )
@@ -57,14 +89,14 @@ class Networks:
             raise WeightsError("networks.safetensors does not fit the model: names differ")
         return cls(model, where)
 
-    @torch.inference_mode()
+    @_inference
     def analyse(self, pixels: NDArray[np.uint8]) -> Latents:
         """Padded pixels H x W x 3 (multiples of 64) -> latents, to be coded at any quality."""
         x = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float().div(255)
         x = x.contiguous(memory_format=torch.channels_last)
         return Latents(x, self.model.lic.analysis(x))
 
-    @torch.inference_mode()
+    @_inference
     def encode(
         self, latents: Latents, quality: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -73,7 +105,7 @@ class Networks:
         y = latents.latents * self.model.lic.gain(q)
         return _array(y), _array(self.model.lic.hyper(y, q))
 
-    @torch.inference_mode()
+    @_inference
     def indices(
         self, latents: Latents, latent: NDArray[np.float64], quality: int
     ) -> NDArray[np.int64]:
@@ -83,7 +115,7 @@ class Networks:
         found: NDArray[np.int64] = self.model.codebook.indices(z)[0].cpu().numpy()
         return found
 
-    @torch.inference_mode()
+    @_inference
     def reconstruct(
         self, symbols: Symbolic, quality: int, fidelity: float, steps: int | None
     ) -> NDArray[np.uint8]:
@@ -96,7 +128,7 @@ class Networks:
             torch.from_numpy(symbols.indices.astype(np.int64)).to(self.device)[None],
             torch.from_numpy(symbols.kept).to(self.device)[None, None],
             noise,
-            torch.full((1, 1, 1, 1), fidelity, device=self.device),
+            torch.full((1, 1, 1, 1), fidelity, dtype=torch.float32, device=self.device),
             DEFAULT_STEPS if steps is None else steps,
             self.ablation,
         )

@@ -1,0 +1,205 @@
+"""docs/format.md read literally: symbols in int64 and Python's integers, without hdcodec's code."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tensors = Mapping[str, NDArray[Any]]
+Ints = NDArray[np.int64]
+
+LOW, HIGH = -32768, 32767
+
+
+# ---- the container ----
+
+
+class Fields(NamedTuple):
+    """What the header says, and the range stream."""
+
+    width: int
+    height: int
+    quality: int
+    kept: int
+    stream: bytes
+
+
+class Cursor:
+    """Reads the numbers of a file one after another."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def byte(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def varint(self) -> int:
+        number, shift, byte = 0, 0, 128
+        while byte >= 128:
+            byte = self.byte()
+            number |= (byte & 127) << shift
+            shift += 7
+        return number
+
+
+def parse(data: bytes) -> Fields:
+    """The fields of an intact file."""
+    cursor = Cursor(data[:-3], 4)
+    width, height, quality = cursor.varint(), cursor.varint(), cursor.byte()
+    while data[3] & 1 and cursor.byte():
+        size = cursor.varint()
+        cursor.at += size
+    return Fields(width, height, quality, data[2] & 15, cursor.data[cursor.at :])
+
+
+# ---- the range stream ----
+
+
+def words(stream: bytes) -> Iterator[int]:
+    """The stream's big-endian 32-bit words, then zeros for ever."""
+    padded = stream + bytes(-len(stream) % 4)
+    for at in range(0, len(padded), 4):
+        yield int.from_bytes(padded[at : at + 4], "big")
+    while True:
+        yield 0
+
+
+class RangeReader:
+    """A range decoder: 64 bits of state, 32-bit words, 24-bit frequencies."""
+
+    MASK = 2**64 - 1
+
+    def __init__(self, stream: bytes) -> None:
+        self.source = words(stream)
+        self.point = next(self.source) << 32 | next(self.source)
+        self.low, self.width = 0, self.MASK
+
+    def symbol(self, table: Sequence[int]) -> int:
+        unit = self.width >> 24
+        target, symbol, left = ((self.point - self.low) & self.MASK) // unit, 0, 0
+        while left + table[symbol] <= target:
+            left += table[symbol]
+            symbol += 1
+        self.low, self.width = (self.low + unit * left) & self.MASK, unit * table[symbol]
+        if self.width < 2**32:
+            self.low, self.width = self.low << 32 & self.MASK, self.width << 32
+            self.point = (self.point << 32 & self.MASK) | next(self.source)
+        return symbol
+
+
+# ---- the integer networks ----
+
+
+def network(tensors: Tensors, name: str, x: Ints) -> Ints:
+    """The integer network `name` by its definition, with shifts in place of floats."""
+    keys = {key.removesuffix(".weight") for key in tensors if key.endswith(".weight")}
+    own = [key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}.")]
+    for stem in sorted(own, key=lambda stem: int(stem.partition(".")[0])):
+        weight = tensors[f"{name}.{stem}.weight"].astype(np.int64)
+        bias = tensors[f"{name}.{stem}.bias"].astype(np.int64)
+        _, kind, *relu = stem.split(".")
+        x = shuffled(x) if kind == "up" else rescaled(sums(kind, x, weight) + bias, bool(relu))
+    return x
+
+
+def sums(kind: str, x: Ints, weight: Ints) -> Ints:
+    if kind == "pw":
+        product: Ints = np.einsum("hwc,cd->hwd", x, weight)
+        return product
+    height, width, channels = x.shape
+    total = np.zeros((height + 2, width + 2, channels), np.int64)
+    for k, (down, right) in enumerate(np.ndindex(3, 3)):
+        total[2 - down : 2 - down + height, 2 - right : 2 - right + width] += x * weight[k]
+    return total[1:-1, 1:-1]
+
+
+def rescaled(total: Ints, relu: bool) -> Ints:
+    return np.asarray(np.clip((total + 2048) >> 12, 0 if relu else LOW, HIGH))
+
+
+def shuffled(x: Ints) -> Ints:
+    height, width, channels = x.shape
+    out = np.zeros((2 * height, 2 * width, channels // 4), np.int64)
+    for c, i, j in np.ndindex(channels // 4, 2, 2):
+        out[i::2, j::2, c] = x[:, :, 4 * c + 2 * i + j]
+    return out
+
+
+# ---- the symbols ----
+
+
+def level(rows: Ints, quality: int) -> Ints:
+    """A table of nine rows at a quality 0..200."""
+    low = min(quality // 25, 7)
+    part = quality - 25 * low
+    return np.asarray((rows[low] * (25 - part) + rows[low + 1] * part) // 25)
+
+
+def index_frequencies(exp: Ints, logits: Ints) -> Ints:
+    """n x K logits to n x K frequencies."""
+    e = exp[np.minimum(logits.max(1, keepdims=True) - logits, 16384)]
+    table = 1 + e * (2**24 - e.shape[1]) // e.sum(1, keepdims=True)
+    table[np.arange(len(table)), e.argmax(1)] += 2**24 - table.sum(1)
+    return np.asarray(table)
+
+
+class Symbols:
+    """Decodes one file with the tensors of entropy.safetensors."""
+
+    def __init__(self, tensors: Tensors, data: bytes) -> None:
+        self.fields, self.tensors = parse(data), tensors
+        self.reader = RangeReader(self.fields.stream)
+        self.gaussians = tensors["gaussians"].tolist()
+
+    def sha256(self) -> str:
+        """The hash of z, y and indices as 32-bit integers, lowest byte first."""
+        fields = self.fields
+        z = self._z(-(-fields.height // 64), -(-fields.width // 64))
+        hyper = network(self.tensors, "hyper_in", 1024 * z)
+        hyper = hyper + level(self.tensors["quality"].astype(np.int64), fields.quality)
+        hyper = network(self.tensors, "hyper", np.clip(hyper, 0, HIGH))
+        y, latent = self._y(hyper)
+        arrays = (z, y, self._indices(latent, hyper))
+        return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in arrays)).hexdigest()
+
+    def _gaussian(self, log_scale: int) -> int:
+        table = min(max((log_scale + 2260 + 48) // 96, 0), 63)
+        return self.reader.symbol(self.gaussians[table]) - 24 if table else 0
+
+    def _z(self, rows: int, columns: int) -> Ints:
+        scales = level(self.tensors["z_log_scale"].astype(np.int64), self.fields.quality).tolist()
+        symbols = [self._gaussian(scale) for _ in range(rows * columns) for scale in scales]
+        return np.array(symbols, np.int64).reshape(rows, columns, -1)
+
+    def _y(self, hyper: Ints) -> tuple[Ints, Ints]:
+        height, width, _ = hyper.shape
+        y = latent = np.zeros((height, width, 0), np.int64)
+        for part in range(4):
+            known = np.concatenate([hyper, latent], 2) if part else hyper
+            mean, log_scale = np.split(network(self.tensors, f"parts.{part}", known), 2, 2)
+            if not part:
+                y, latent = np.zeros_like(mean), np.zeros_like(mean)
+            channels = y.shape[2]
+            for row, column, c in np.ndindex(y.shape):
+                if 2 * (row % 2) + column % 2 == part ^ (4 * c // channels):
+                    symbol = self._gaussian(int(log_scale[row, column, c]))
+                    y[row, column, c] = symbol
+                    value = 1024 * symbol + mean[row, column, c]
+                    latent[row, column, c] = min(max(value, -24 * 1024), 24 * 1024)
+        return y, latent
+
+    def _indices(self, latent: Ints, hyper: Ints) -> Ints:
+        size = latent.shape[0] * latent.shape[1]
+        indices = np.full(size, -1)
+        count = (2 * self.fields.kept**2 * size + 225) // 450
+        if count:
+            logits = network(self.tensors, "prior", np.concatenate([latent, hyper], 2))
+            exp = self.tensors["exp"].astype(np.int64)
+            tables = index_frequencies(exp, logits.reshape(size, -1))
+            first = sorted(range(size), key=lambda n: (tables[n].max(), n))[:count]
+            for n in sorted(first):
+                indices[n] = self.reader.symbol(tables[n].tolist())
+        return indices
