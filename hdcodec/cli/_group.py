@@ -11,6 +11,7 @@ COMMANDS = {
     "decompress": "Decompress an .hdc file to a picture.",
     "batch": "Compress or decompress whole folders.",
     "info": "Show what an .hdc file holds.",
+    "compare": "Show a file beside its original and rivals at the same bytes.",
     "eval": "Measure this codec and its rivals on a folder of pictures.",
     "models": "List the installed models.",
 }

@@ -14,13 +14,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="INPUT")
-@click.argument("output", metavar="[OUTPUT]", required=False)
-@click.option(
-    "--fidelity",
-    type=options.Finite(0, 1),
-    help="0 looks most natural, 1 is closest to the original; 0.5 unless given.",
-)
+@click.argument("source", metavar="INPUT", type=options.FILE)
+@click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
+@options.fidelity
 @click.option(
     "--steps", type=click.IntRange(1), help="Denoising steps; the model's own unless given."
 )
