@@ -33,6 +33,7 @@ class Coded:
 
     @property
     def bpp(self) -> float:
+        """Bits per pixel of the whole file."""
         return 8 * self.bytes / (self.image.width * self.image.height)
 
 
