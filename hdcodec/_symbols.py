@@ -88,7 +88,12 @@ def verify(data: bytes, *, max_pixels: int = MAX_PIXELS) -> str:
 
 
 def info(data: bytes, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
-    """Every header field, the bytes of each section, bits per pixel and the hash of the symbols."""
+    """What an .hdc file says: header fields, bytes per section, bits per pixel, symbol hash.
+
+    Loads the entropy networks, but neither torch nor the others. `quality` is 0..100,
+    `kept_fraction` 0..1, all sizes are in bytes, `chunks` maps names to sizes. Raises every kind of
+    HdcError that a damaged or hostile file can cause.
+    """
     box = unpack(data, max_pixels=max_pixels)
     header, symbols = box.header, read_symbols(box)
     bits = symbols.lic_bits + symbols.vq_bits

@@ -201,12 +201,18 @@ def shared_codec(model_id: int, device: str = "auto") -> Codec:
 def compress(
     image: Image.Image | Picture, *, model: str | int = "hdc", device: str = "auto", **options: Any
 ) -> bytes:
-    """`Codec.compress` with a shared codec."""
+    """`Codec.compress` with a codec that is loaded once per model and device and then kept.
+
+    `options` are its keywords. Raises what Codec and Codec.compress do.
+    """
     return shared_codec(weights.family_of(model)[0], device).compress(image, **options)
 
 
 def decompress(data: bytes, *, device: str = "auto", **options: Any) -> Image.Image:
-    """`Codec.decompress` with a shared codec of the model the file names."""
+    """`Codec.decompress` with a codec of the model that the file names, loaded once and then kept.
+
+    `options` are its keywords. Raises what Codec and Codec.decompress do.
+    """
     model = unpack(data, max_pixels=options.get("max_pixels", MAX_PIXELS)).header.model
     return shared_codec(model, device).decompress(data, **options)
 

@@ -288,7 +288,9 @@ def test_command_measures_rivals(
     arguments += ["--metrics", "psnr", "--limit", "1", "--device", "cpu", "--out", str(out)]
     assert main(arguments) == 0
     assert "| jpeg" in capsys.readouterr().out
-    assert {p.name for p in out.iterdir()} == {"points.jsonl", "tables.md", "rates.png"}
+    assert {p.name for p in out.iterdir()} == {
+        "points.jsonl", "report.html", "tables.md", "rates.png",
+    }  # fmt: skip
     assert len((out / "points.jsonl").read_text().splitlines()) == 7
     assert main([*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

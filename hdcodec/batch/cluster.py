@@ -69,6 +69,7 @@ class RayCrew:
         return "cuda" if has_gpu and device != "cpu" else "cpu"
 
     def hire(self, slot: int) -> None:
+        """Ask the cluster for an actor; it starts when there is a place for it."""
         environment = Layout((self.device,), threads=1).environment
         remote = self.ray.remote(Worker).options(
             num_cpus=1,
@@ -79,9 +80,11 @@ class RayCrew:
         self.actors[slot] = remote.remote(self.job, self.device)
 
     def give(self, slot: int, item: Item) -> None:
+        """Call a free actor with an item."""
         self.pending[self.actors[slot].__call__.remote(item)] = slot
 
     def outcomes(self) -> Sequence[tuple[int, Outcome]]:
+        """Wait for a row, a fault or a death."""
         ready, _ = self.ray.wait(list(self.pending), num_returns=1)
         return [(self.pending.pop(reference), self._outcome(reference)) for reference in ready]
 
@@ -95,6 +98,7 @@ class RayCrew:
             raise HdcError(f"Ray: {describe(error)}") from error
 
     def close(self) -> None:
+        """End all actors and leave the cluster; one that was started for this run ends."""
         for actor in self.actors.values():
             self.ray.kill(actor)
         self.actors.clear()

@@ -34,6 +34,7 @@ class LocalCrew:
         self.members: dict[int, tuple[SpawnProcess, Connection]] = {}
 
     def hire(self, slot: int) -> None:
+        """Start a process in an empty slot."""
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(
             target=_serve,
@@ -47,10 +48,12 @@ class LocalCrew:
         self.members[slot] = process, ours
 
     def give(self, slot: int, item: Item) -> None:
+        """Send an item to a free process; that it is dead shows as an outcome."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.members[slot][1].send(item)
 
     def outcomes(self) -> Sequence[tuple[int, Outcome]]:
+        """Wait for rows, faults and deaths."""
         ready = connection.wait([pipe for _, pipe in self.members.values()])
         slots = [slot for slot, (_, pipe) in self.members.items() if pipe in ready]
         return [(slot, self._outcome(slot)) for slot in slots]

@@ -25,6 +25,7 @@ class Tally:
         self.bpp = 0.0
 
     def add(self, row: Row) -> None:
+        """Count a row in."""
         self.counts[row.status] += 1
         if row.reason is not None:
             self.reasons[row.reason] += 1
@@ -34,10 +35,12 @@ class Tally:
 
     @property
     def seconds(self) -> float:
+        """Since this was made."""
         return time.perf_counter() - self.started
 
     @property
     def failed(self) -> int:
+        """Rows of files that failed."""
         return self.counts["failed"]
 
     def facts(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class Report:
             self._write([self.kept_back[index] for index in sorted(self.kept_back)])
 
     def add(self, row: Row) -> None:
+        """Write a row, or keep it until all before it have come. Raises OutputError."""
         self.kept_back[row.index] = row
         ready = []
         while self.next in self.kept_back:

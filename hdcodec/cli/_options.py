@@ -33,6 +33,19 @@ def colour(text: str) -> Rgb:
     return red, green, blue
 
 
+def listed(
+    convert: Callable[[Any, click.Parameter | None, click.Context | None], Any],
+) -> Callable[..., Any]:
+    """A callback that converts what stands between commas; an empty text is the empty list."""
+
+    def callback(ctx: click.Context, param: click.Parameter, text: str | None) -> list[Any] | None:
+        if text is None:
+            return None
+        return [convert(item.strip(), param, ctx) for item in text.split(",") if item.strip()]
+
+    return callback
+
+
 def together(*decorators: Decorator) -> Decorator:
     """One decorator for all of `decorators`; in the help they keep this order."""
 
@@ -76,6 +89,21 @@ rate = together(
         metavar="BYTES",
         help="Best quality with at most this many bytes.",
     ),
+)
+
+FILE = click.Path(allow_dash=True)
+"""A file or a stream; that it is a path is what a shell completes it by."""
+
+fidelity = click.option(
+    "--fidelity",
+    type=Finite(0, 1),
+    help="0 looks most natural, 1 is closest to the original; 0.5 unless given.",
+)
+
+metric_weights = click.option(
+    "--metric-weights",
+    type=click.Path(exists=True, file_okay=False),
+    help="Folder of LPIPS and DISTS weights; without it they come from installed packages.",
 )
 
 device = click.option(

@@ -192,11 +192,7 @@ def compress(
     metavar="EXT",
     help="Extension of the outputs, which names their format.",
 )
-@click.option(
-    "--fidelity",
-    type=options.Finite(0, 1),
-    help="0 looks most natural, 1 is closest to the original; 0.5 unless given.",
-)
+@options.fidelity
 @click.option(
     "--steps", type=click.IntRange(1), help="Denoising steps; the model's own unless given."
 )

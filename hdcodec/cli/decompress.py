@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="INPUT")
-@click.argument("output", metavar="[OUTPUT]", required=False)
-@click.option(
-    "--fidelity",
-    type=options.Finite(0, 1),
-    help="0 looks most natural, 1 is closest to the original; 0.5 unless given.",
-)
+@click.argument("source", metavar="INPUT", type=options.FILE)
+@click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
+@options.fidelity
 @click.option(
     "--steps", type=click.IntRange(1), help="Denoising steps; the model's own unless given."
+)
+@click.option(
+    "--format", "kind", metavar="EXT", help="Format of OUTPUT; that of its extension unless given."
 )
 @options.device
 @options.flatten
@@ -35,6 +34,7 @@ def command(
     output: str | None,
     fidelity: float | None,
     steps: int | None,
+    kind: str | None,
     device: str,
     flatten: options.Rgb | None,
     max_pixels: int | None,
@@ -44,10 +44,11 @@ def command(
 ) -> None:
     """Decompress INPUT to OUTPUT, in the format that its extension names.
 
-    OUTPUT is the input's name with .png unless given; - is stdin or stdout, where PNG is written.
+    OUTPUT is the input's name with .png unless given; - is stdin or stdout, where PNG is written
+    unless --format names another.
     """
     started = time.perf_counter()
-    target = Output.planned(source, output, ".png", force)
+    target = Output.planned(source, output, _suffix(kind), force)
     data = read_hdc(source)
     limit = options.given(max_pixels=max_pixels)
     header = unpack(data, **limit).header
@@ -58,13 +59,17 @@ def command(
     coding = time.perf_counter()
     image = codec.decompress(data, **limit, **options.given(fidelity=fidelity, steps=steps))
     coded = time.perf_counter() - coding
-    images.save(_flattened(image, flatten), target.place, force=force)
+    images.save(_flattened(image, flatten), target.place, kind, force=force)
 
     facts: dict[str, Any] = {"input": source, "output": target.name}
     facts |= {"width": image.width, "height": image.height, "mode": image.mode}
     facts |= {"model": codec.name, "device": codec.device, "codec_seconds": coded}
     facts |= {"seconds": time.perf_counter() - started}
     target.report(_line(facts), facts, as_json, quiet)
+
+
+def _suffix(kind: str | None) -> str:
+    return f".{kind.lower().lstrip('.')}" if kind else ".png"
 
 
 def _flattened(image: "Image.Image", colour: options.Rgb | None) -> "Image.Image":

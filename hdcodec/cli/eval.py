@@ -1,7 +1,6 @@
 """hdc eval: measures this codec and its rivals on a folder of pictures."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +9,10 @@ import click
 from hdcodec.cli import _options as options
 
 if TYPE_CHECKING:
-    from hdcodec.eval import Curve
+    from hdcodec.eval import Curve, Report
 
+POINTS = "points.jsonl"
 METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
-
-
-def listed(
-    convert: Callable[[Any, click.Parameter | None, click.Context | None], Any],
-) -> Callable[..., Any]:
-    """A callback that converts what stands between commas; an empty text is the empty list."""
-
-    def callback(ctx: click.Context, param: click.Parameter, text: str) -> list[Any]:
-        return [convert(item.strip(), param, ctx) for item in text.split(",") if item.strip()]
-
-    return callback
 
 
 @click.command()
@@ -31,7 +20,7 @@ def listed(
 @click.option(
     "--qualities",
     metavar="LIST",
-    callback=listed(options.Finite(0, 100).convert),
+    callback=options.listed(options.Finite(0, 100).convert),
     default="10,30,50",
     show_default=True,
     help="Qualities to code at; an empty list measures the rivals alone.",
@@ -39,14 +28,14 @@ def listed(
 @click.option(
     "--fidelity",
     metavar="LIST",
-    callback=listed(options.Finite(0, 1).convert),
+    callback=options.listed(options.Finite(0, 1).convert),
     default="",
     help="Fidelities to decode with.",
 )
 @click.option(
     "--steps",
     metavar="LIST",
-    callback=listed(click.IntRange(1).convert),
+    callback=options.listed(click.IntRange(1).convert),
     default="",
     help="Numbers of steps to decode with.",
 )
@@ -54,7 +43,7 @@ def listed(
 @click.option(
     "--against",
     metavar="LIST",
-    callback=listed(click.STRING.convert),
+    callback=options.listed(click.STRING.convert),
     default="",
     help="Rivals: avif, webp, jpeg, jxl; with @x2 or @x4 for a downscale around the codec.",
 )
@@ -63,7 +52,7 @@ def listed(
     "--at",
     "rates",
     metavar="LIST",
-    callback=listed(options.Finite(0, min_open=True).convert),
+    callback=options.listed(options.Finite(0, min_open=True).convert),
     default="0.02,0.03,0.05,0.1",
     show_default=True,
     help="Bits per pixel at which values are interpolated.",
@@ -71,19 +60,16 @@ def listed(
 @click.option(
     "--metrics",
     metavar="LIST",
-    callback=listed(click.STRING.convert),
+    callback=options.listed(click.STRING.convert),
     default=METRICS,
     show_default=True,
 )
-@click.option(
-    "--metric-weights",
-    type=click.Path(exists=True, file_okay=False),
-    help="Folder of LPIPS and DISTS weights; without it they come from installed packages.",
-)
+@options.metric_weights
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for points.jsonl, tables.md and rates.png; points already there are not redone.",
+    help="Folder for report.html, points.jsonl, tables.md and rates.png; points already there are "
+    "not redone.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Take only the first N pictures.")
 @options.device
@@ -127,7 +113,7 @@ def command(
             paths,
             curves,
             names,
-            store=Store(out / "points.jsonl" if out else None),
+            store=Store(out / POINTS if out else None),
             weights=metric_weights,
             device=torch_device(device),
             advance=progress.advance,
@@ -136,6 +122,7 @@ def command(
     report = Report(rows, names, rates, anchor)
     if out:
         report.write(out)
+        _write_page(out, folder, report, curves, paths)
     if as_json:
         click.echo(json.dumps(report.as_object() | {"failed": progress.failed}))
     elif not quiet:
@@ -156,6 +143,18 @@ def _curves(
     return (
         own_curves(qualities, **dials, model=model, device=device) if qualities else []
     ) + rivals
+
+
+def _write_page(
+    out: Path, folder: Path, report: "Report", curves: "list[Curve]", paths: list[Path]
+) -> None:
+    from hdcodec._atomic import write_bytes
+    from hdcodec.eval.gallery import gallery
+    from hdcodec.pages import evaluation_page
+
+    shown = gallery(report.rows, report.names, curves[0], paths) if curves else None
+    page = evaluation_page(report, folder.resolve().name, shown, POINTS)
+    write_bytes(out / "report.html", page, force=True)
 
 
 class _Progress:

@@ -10,7 +10,7 @@ from hdcodec.cli._files import printable, read_hdc, say
 
 
 @click.command()
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", type=options.FILE)
 @options.max_pixels
 @options.as_json
 def command(file: str, max_pixels: int | None, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import click
 
 from hdcodec._errors import HdcError, WeightsError, describe
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import printable, read_hdc
+from hdcodec.cli._files import printable, read_hdc, say, tell
 
 
 @click.command()
@@ -26,11 +26,11 @@ def command(files: tuple[str, ...], max_pixels: int | None, as_json: bool, quiet
         facts = {"input": file} | _checked(file, options.given(max_pixels=max_pixels))
         wrong += not facts["ok"]
         if as_json:
-            click.echo(json.dumps(facts))
+            say(json.dumps(facts))
         elif not facts["ok"]:
-            click.echo(f"hdc: {printable(file)}: {printable(facts['error'])}", err=True)
+            tell(f"hdc: {printable(file)}: {printable(facts['error'])}")
         elif not quiet:
-            click.echo(f"{printable(file)}: ok, symbols {facts['symbols_sha256']}")
+            say(f"{printable(file)}: ok, symbols {facts['symbols_sha256']}")
     return int(wrong > 0)
 
 

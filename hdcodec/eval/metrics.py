@@ -1,4 +1,4 @@
-"""PSNR, MS-SSIM, LPIPS and DISTS of two pictures."""
+"""PSNR, SSIM, MS-SSIM, LPIPS and DISTS of two pictures."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from hdcodec._errors import HdcError
-from hdcodec.eval._optional import need
+from hdcodec.eval import _ssim
 from hdcodec.perceptual import (
     DISTS,
     LPIPS,
@@ -38,6 +38,7 @@ class Metric:
 
 METRICS = {
     "psnr": Metric("PSNR", True, 2, 1),
+    "ssim": Metric("SSIM", True, 4, 11),
     "msssim": Metric("MS-SSIM", True, 4, 161),
     "lpips_alex": Metric("LPIPS-Alex", False, 4, 31),
     "lpips_vgg": Metric("LPIPS-VGG", False, 4, 16),
@@ -95,8 +96,8 @@ class Reference:
             return math.nan
         if name == "psnr":
             return psnr(self._pixels, other)
-        if name == "msssim":
-            return ms_ssim(self._pixels, other, self.device)
+        if name in ("ssim", "msssim"):
+            return similarity(name, self._pixels, other, self.device)
         return self._distance(name, other)
 
     @torch.inference_mode()
@@ -139,11 +140,11 @@ def psnr(a: Pixels, b: Pixels) -> float:
 
 
 @torch.inference_mode()
-def ms_ssim(a: Pixels, b: Pixels, device: str = "cpu") -> float:
-    """Multi-scale structural similarity over R, G and B; both sides at least 161."""
-    package = need("pytorch_msssim", "pytorch-msssim")
+def similarity(name: str, a: Pixels, b: Pixels, device: str = "cpu") -> float:
+    """Structural similarity over R, G and B: "ssim" on one scale, "msssim" on five."""
+    function = _ssim.ssim if name == "ssim" else _ssim.ms_ssim
     with torch.backends.cudnn.flags(allow_tf32=False):
-        return float(package.ms_ssim(batch(a, device), batch(b, device), data_range=1.0))
+        return function(batch(a, device), batch(b, device))
 
 
 @lru_cache(maxsize=8)

@@ -33,15 +33,19 @@ class Report:
     rates: Sequence[float] = ()
     anchor: str | None = None
 
-    def tables(self) -> list[Table]:
-        """Means per setting, values at the rates, BD-rates; without those that would be empty."""
-        every = (self._settings_table(), self._rates_table(), self._bd_table())
-        return [table for table in every if table.row_count]
+    def tables(self) -> dict[str, Table]:
+        """The tables by what they show, without those that would be empty."""
+        every = {
+            "Means per setting": self._settings_table(),
+            "Means at equal rates": self._rates_table(),
+            "Difference in rate at equal quality": self._bd_table(),
+        }
+        return {title: table for title, table in every.items() if table.row_count}
 
     def markdown(self) -> str:
         """The tables as Markdown, one after another."""
         console = Console(file=StringIO(), width=WIDTH, color_system=None)
-        return "\n".join(_markdown(console, table) for table in self.tables())
+        return "\n".join(_markdown(console, table) for table in self.tables().values())
 
     def write(self, folder: Path) -> None:
         """Puts tables.md and rates.png there."""

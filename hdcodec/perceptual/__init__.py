@@ -2,7 +2,7 @@
 
 from hdcodec.perceptual._backbone import Backbone
 from hdcodec.perceptual._dists import DISTS
-from hdcodec.perceptual._installed import installed_dists, installed_lpips
+from hdcodec.perceptual._installed import installed_dists, installed_lpips, is_installed
 from hdcodec.perceptual._lpips import LPIPS
 from hdcodec.perceptual._stored import load_backbone, load_dists, load_lpips
 
@@ -12,6 +12,7 @@ __all__ = [
     "Backbone",
     "installed_dists",
     "installed_lpips",
+    "is_installed",
     "load_backbone",
     "load_dists",
     "load_lpips",

@@ -94,13 +94,16 @@ class Backbone(nn.Module):
 
     @property
     def channels(self) -> tuple[int, ...]:
+        """Of each map that `forward` gives."""
         return tuple(stage.convs[-1].outputs for stage in self.stages)
 
     @property
     def min_side(self) -> int:
+        """Pixels that a picture must have across for all maps to have a value."""
         return MIN_SIDE[self.net]
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """The activation maps N x C x h x w of pictures N x 3 x H x W in [0, 1], finest first."""
         x = (x.float() - self.mean) / self.std
         x = x.to(cast(nn.Conv2d, self.convs[0]).weight.dtype)
         convs = iter(self.convs)

@@ -2,6 +2,7 @@
 DISTS-pytorch) for the weights on top of them."""
 
 import pickle
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,13 +27,22 @@ DISTS_FILES = {
 }
 
 
+def is_installed(metric: str) -> bool:
+    """Whether "lpips_alex", "lpips_vgg" or "dists" can be had without fetching anything."""
+    net = "vgg" if metric == "dists" else metric.removeprefix("lpips_")
+    files = DISTS_FILES if metric == "dists" else LPIPS_FILES
+    cached = Path(torch.hub.get_dir(), "checkpoints").glob(f"{BACKBONES[net][0]}-*.pth")
+    here = any(path.is_file() for path in _places(files, net))
+    return here and find_spec("torchvision") is not None and any(cached)
+
+
 def installed_lpips(net: str) -> LPIPS:
     """LPIPS over `net` ("alex" or "vgg") from installed packages, float32 on the CPU.
 
     torchvision fetches its backbone at the first use. Raises WeightsError naming what to install.
     """
     taps = len(layout(net))
-    tensors = _packaged({name: file.format(net=net) for name, file in LPIPS_FILES.items()})
+    tensors = _packaged(LPIPS_FILES, net)
     lins = [_tensor(tensors, f"lin{i}.model.1.weight") for i in range(taps)]
     return LPIPS(_backbone(net), lins)
 
@@ -42,7 +52,7 @@ def installed_dists() -> DISTS:
 
     torchvision fetches its backbone at the first use. Raises WeightsError naming what to install.
     """
-    tensors = _packaged(DISTS_FILES)
+    tensors = _packaged(DISTS_FILES, "vgg")
     return DISTS(_backbone("vgg", l2_pool), _tensor(tensors, "alpha"), _tensor(tensors, "beta"))
 
 
@@ -67,16 +77,21 @@ def _torchvision_convs(net: str) -> ConvWeights:
     return [(conv.weight, cast(Tensor, conv.bias)) for conv in convs]
 
 
-def _packaged(files: dict[str, str]) -> dict[str, Tensor]:
-    for package, name in files.items():
-        spec = find_spec(package)
-        for root in (spec.submodule_search_locations or ()) if spec else ():
-            path = Path(root) / name
-            if path.is_file():
-                return _read(path)
+def _packaged(files: dict[str, str], net: str) -> dict[str, Tensor]:
+    for path in _places(files, net):
+        if path.is_file():
+            return _read(path)
     raise WeightsError(
         f"metric weights need one of the packages {', '.join(files)} or a folder of weights"
     )
+
+
+def _places(files: dict[str, str], net: str) -> Iterator[Path]:
+    """Where packages that are installed keep such a file, if they do."""
+    for package, name in files.items():
+        spec = find_spec(package)
+        for root in (spec.submodule_search_locations or ()) if spec else ():
+            yield Path(root) / name.format(net=net)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -1,0 +1,118 @@
+"""hdc compare: a page that shows a picture, an .hdc file of it, and rivals at the same bytes."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hdcodec._errors import ImageError
+from hdcodec.cli import _options as options
+from hdcodec.cli._files import STREAM, Output, read_hdc, read_picture
+from hdcodec.format import MODELS, unpack
+
+if TYPE_CHECKING:
+    from hdcodec.images import Picture
+
+
+@click.command()
+@click.argument("original", type=options.FILE)
+@click.argument("file", metavar="FILE.hdc", type=options.FILE)
+@click.option("-o", "--output", metavar="PAGE", help="The page; FILE.html unless given.")
+@click.option(
+    "--against",
+    metavar="LIST",
+    callback=options.listed(click.STRING.convert),
+    help="Rivals: avif, webp, jpeg, jxl; with @x2 or @x4 for a downscale around the codec. "
+    "All that are installed unless given.",
+)
+@options.fidelity
+@click.option(
+    "--metrics",
+    metavar="LIST",
+    callback=options.listed(click.STRING.convert),
+    help="psnr, ssim, msssim, lpips_alex, lpips_vgg, dists; unless given, those that need nothing "
+    "to be fetched.",
+)
+@options.metric_weights
+@options.device
+@options.max_pixels
+@options.force
+@options.as_json
+@options.quiet
+def command(
+    original: str,
+    file: str,
+    output: str | None,
+    against: list[str] | None,
+    fidelity: float | None,
+    metrics: list[str] | None,
+    metric_weights: str | None,
+    device: str,
+    max_pixels: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Show ORIGINAL beside FILE.hdc and what other formats make of the same bytes.
+
+    The page is one HTML file with all pictures in it, for any browser, without a network. A rival
+    that cannot get so small is shown at its lowest quality.
+    """
+    started = time.perf_counter()
+    target = Output.planned(file, output, ".html", force)
+    data = read_hdc(file)
+    limit = options.given(max_pixels=max_pixels)
+    header = unpack(data, **limit).header
+    picture, _ = read_picture(original, max_pixels)
+    _check(original, picture.rgb.size, (header.width, header.height))
+
+    from hdcodec import Codec, images
+    from hdcodec.eval.comparison import Subject, available_metrics, installed_rivals
+    from hdcodec.pages.comparison import comparison_page, facts
+
+    names = available_metrics(metric_weights) if metrics is None else metrics
+    before = images.flatten(picture).rgb
+    subject = Subject(before, names, weights=metric_weights, device=device)
+    codec = Codec(model=MODELS[header.model], device=device)
+    decoded = codec.decompress(data, **limit, **options.given(fidelity=fidelity))
+    after = images.flatten(images.from_pil(decoded)).rgb
+    entries = [subject.coded(codec.name, after, len(data), header.quality / 2)]
+    for rival in installed_rivals() if against is None else against:
+        entries.append(subject.rival(rival, len(data)))
+
+    name = "Standard input" if original == STREAM else Path(original).name
+    page = comparison_page(before, entries, name, _notes(picture, fidelity))
+    target.write(page)
+    told: dict[str, Any] = {"original": original, "input": file, "output": target.name}
+    told |= facts(before, entries) | {"page_bytes": len(page)}
+    told |= {"device": codec.device, "seconds": time.perf_counter() - started}
+    target.report(_line(told), told, as_json, quiet)
+
+
+def _check(original: str, size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    if size != wanted:
+        raise ImageError(
+            f"{original} has {size[0]} x {size[1]} pixels, the file {wanted[0]} x {wanted[1]}: "
+            "they are not of one picture"
+        )
+
+
+def _notes(picture: "Picture", fidelity: float | None) -> list[str]:
+    notes = [] if fidelity is None else [f"Decoded with fidelity {fidelity:g}."]
+    if picture.alpha is not None:
+        notes.append(
+            "The picture is transparent: it is shown and measured on white, and hdc's bytes pay "
+            "for its transparency as well."
+        )
+    return notes
+
+
+def _line(told: dict[str, Any]) -> str:
+    ours, *rivals = told["codecs"]
+    against = ", ".join(f"{rival['codec']} {rival['bytes']:,}" for rival in rivals)
+    return (
+        f"{told['output']}: {ours['codec']} {ours['bytes']:,} bytes"
+        f"{f' against {against}' if against else ''}; "
+        f"a page of {told['page_bytes'] / 1e6:.1f} MB, {told['seconds']:.1f} s"
+    )
