@@ -10,9 +10,7 @@ from ._errors import CorruptError
 from .entropy.coder import Coder, Decoder, Echo
 from .entropy.latents import SymbolCodec, Symbolic
 from .format import MAX_PIXELS, Container, Header, kept_fraction, pack, unpack
-
-STRIDE = 64
-"""Pixels per hyper-latent position."""
+from .models.hdc.config import STRIDE
 
 CHUNK_NAMES = {1: "alpha", 2: "exif", 3: "xmp", 4: "gray"}
 

@@ -7,30 +7,28 @@ decompress: .hdc -> checks -> [range stream: z, y, kept indices] -> networks -> 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from . import weights
-from ._errors import CorruptError, TargetError, UnknownModelError
-from ._symbols import (
-    STRIDE,
-    hyper_size,
-    keep_fraction,
-    least_payload,
-    read_symbols,
-    symbol_codec,
-)
+from ._errors import CorruptError, DeviceError, TargetError, UnknownModelError
+from ._symbols import hyper_size, keep_fraction, least_payload, read_symbols, symbol_codec
 from .entropy.coder import Encoder
 from .entropy.latents import Source, Symbolic
 from .format import ALPHA, EXIF, GRAY, MAX_PIXELS, XMP, Container, Header, pack, unpack
 from .format.header import KEPT_STEPS, MAX_SIDE
 from .images import Picture, attach, detach, from_pil
+from .models.hdc.config import STRIDE
 
 if TYPE_CHECKING:
     from .models.hdc.runtime import Latents, Networks
+
+T = TypeVar("T")
 
 QUALITY_STEPS = 2
 """Quality indices in the file per step of `quality`."""
@@ -81,12 +79,16 @@ class Codec:
             raise ValueError(f"kept must lie between 0 and {KEPT_STEPS}")
         picture = image if isinstance(image, Picture) else from_pil(image)
         chunks = detach(picture, keep_metadata)
-        latents = self.networks.analyse(pad(np.asarray(picture.rgb)))
-        encode = _Encode(self, latents, picture.rgb.size, chunks, kept)
-        if bpp is None and target_size is None:
-            data, symbols = encode(quality_index(50.0 if quality is None else quality))
-        else:
-            data, symbols = encode.within(_limit(picture.rgb.size, bpp, target_size))
+        pixels, size = pad(np.asarray(picture.rgb)), picture.rgb.size
+        index = quality_index(50.0 if quality is None else quality)
+        capped = bpp is not None or target_size is not None
+        limit = _limit(size, bpp, target_size) if capped else None
+
+        def work(networks: Networks) -> tuple[bytes, Symbolic]:
+            encode = _Encode(self, networks, networks.analyse(pixels), size, chunks, kept)
+            return encode(index) if limit is None else encode.within(limit)
+
+        data, symbols = self._within_memory(work)
         if verify and not _decodes_to(data, symbols):
             raise CorruptError("verification failed: the file would not decode to what was encoded")
         return data
@@ -115,9 +117,27 @@ class Codec:
                 f"the file needs model {box.header.model}, this codec is {self.name}"
             )
         symbols = read_symbols(box)
-        pixels = self.networks.reconstruct(symbols, box.header.quality, fidelity, steps)
+        pixels = self._within_memory(
+            lambda networks: networks.reconstruct(symbols, box.header.quality, fidelity, steps)
+        )
         rgb = Image.fromarray(pixels[: box.header.height, : box.header.width])
         return attach(rgb, box.chunks)
+
+    def _within_memory(self, work: Callable[[Networks], T]) -> T:
+        """`work` done by the networks, by others on the CPU where the device's memory is short."""
+        try:
+            return work(self.networks)
+        except DeviceError as error:
+            if self.device == "cpu":
+                raise
+            warnings.warn(f"{error}; the CPU does it", stacklevel=3)
+        return work(self._spare)
+
+    @cached_property
+    def _spare(self) -> Networks:
+        from .models import load_networks
+
+        return load_networks(self.name, weights.find(self.model_id), "cpu")
 
 
 class _Encode:
@@ -126,18 +146,19 @@ class _Encode:
     def __init__(
         self,
         codec: Codec,
+        networks: Networks,
         latents: Latents,
         size: tuple[int, int],
         chunks: dict[int, bytes],
         kept: int | None,
     ) -> None:
-        self.codec, self.latents, self.size = codec, latents, size
+        self.codec, self.networks, self.latents, self.size = codec, networks, latents, size
         self.chunks, self.kept = chunks, kept
 
     def __call__(self, quality: int) -> tuple[bytes, Symbolic]:
         kept = self.codec.ladder[quality] if self.kept is None else self.kept
         header = Header(*self.size, quality=quality, kept=kept, model=self.codec.model_id)
-        networks, coder = self.codec.networks, Encoder()
+        networks, coder = self.networks, Encoder()
         y, z = networks.encode(self.latents, quality)
         source = Source(y, z, lambda latent: networks.indices(self.latents, latent, quality))
         symbols = self.codec.symbols.code(

@@ -19,7 +19,7 @@ from hdcodec import CorruptError, WeightsError
 from hdcodec.entropy.coder import Decoder, Encoder, code_blocks
 from hdcodec.entropy.fixedpoint import LOG_SCALE_MIN, SCALE_STEP, SCALES, SYMBOL_MAX
 from hdcodec.entropy.intnet import IntLayer, IntNet
-from hdcodec.entropy.latents import Source, SymbolCodec, Symbolic, interpolate
+from hdcodec.entropy.latents import Source, SymbolCodec, Symbolic, interpolate, most_uncertain
 from hdcodec.entropy.order import PARTS, part_mask
 from hdcodec.entropy.tables import (
     EXP_RANGE,
@@ -276,7 +276,9 @@ def messages(draw: st.DrawFn) -> tuple[list[int], list[list[int]]]:
 def test_streams_follow_the_definition(message: tuple[list[int], list[list[int]]]) -> None:
     symbols, tables = message
     stream = encoded(symbols, tables)
-    assert not stream.endswith(b"\0")
+    bits = sum(math.log2(TOTAL / t[s]) for s, t in zip(symbols, tables, strict=True))
+    assert 8 * len(stream.rstrip(b"\0")) <= 8 * len(stream) <= bits + 72
+    assert not stream.endswith(b"\0") or 8 * len(stream) < bits - 64 + 8
     assert decoded_by_definition(stream, tables) == symbols
     coder = Decoder(stream)
     read = [coder.code(None, np.array([table], np.int64))[0] for table in tables]
@@ -292,6 +294,30 @@ def test_a_stream_may_be_filled_up_with_zeros() -> None:
     filled = coder.finish(200)
     assert len(filled) == 200
     np.testing.assert_array_equal(code_blocks(Decoder(filled), None, rows, table), symbols)
+
+
+@pytest.mark.parametrize("frequency", [1, 1 << 12, TOTAL - 1])
+def test_a_stream_of_nothing_but_zeros_says_how_much_it_holds(frequency: int) -> None:
+    """The first symbol again and again is all zeros, however many there are."""
+    tables = [[frequency, TOTAL - frequency]] * 100
+    stream = encoded([0] * 100, tables)
+    assert not stream.strip(b"\0")
+    read = Decoder(stream).code(None, np.array(tables, np.int64))
+    assert not read.any()
+    if frequency == 1:
+        with pytest.raises(CorruptError, match="ends"):
+            Decoder(stream[:-2]).code(None, np.array(tables, np.int64))
+
+
+@given(st.binary(max_size=40))
+def test_no_stream_holds_more_than_its_bytes(stream: bytes) -> None:
+    coder, table = Decoder(stream), np.full((1, 64), TOTAL // 64)
+    read = 0
+    with pytest.raises(CorruptError):
+        while read <= len(stream) * 8 / 6 + 12:
+            coder.code(None, table)
+            read += 1
+    assert read >= len(stream) * 8 / 6
 
 
 def test_blocks_do_not_change_the_stream() -> None:
@@ -431,10 +457,10 @@ def test_the_most_uncertain_indices_are_kept(kept: int) -> None:
 
 
 def test_uncertainty_orders_the_indices_and_ties_go_to_the_first() -> None:
-    codec = SymbolCodec(small_tensors(0))
-    logits = np.zeros((4, CODES))
-    logits[1, 3], logits[3, 3] = 5000, 100
-    kept = [codec.most_uncertain(logits, (n, 4)).nonzero()[0].tolist() for n in range(5)]
+    logits = np.zeros((2, 2, CODES))
+    logits[0, 1, 3], logits[1, 1, 3] = 5000, 100
+    top = SymbolCodec(small_tensors(0)).likeliest(logits).ravel()
+    kept = [most_uncertain(top, (n, 4)).nonzero()[0].tolist() for n in range(5)]
     assert kept == [[], [0], [0, 2], [0, 2, 3], [0, 1, 2, 3]]
 
 

@@ -7,6 +7,7 @@ integer frequencies f are handed to it as f - 1 with `perfect=False`, which it r
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import constriction
@@ -20,6 +21,9 @@ Frequencies = NDArray[np.int64]
 
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
 _BLOCK = 1 << 16
+_SPARE_BITS = 64
+"""What symbols may hold beyond the bytes of a stream: what the coder has not yet written, and zeros
+that were."""
 
 
 class Coder(Protocol):
@@ -58,13 +62,19 @@ class Encoder:
 
     def finish(self, least: int = 0) -> bytes:
         """The stream without the zero bytes at its end (a decoder reads zeros there), but with at
-        least `least` bytes."""
+        least `least` bytes and not so few that a decoder would refuse it."""
         words: NDArray[np.uint32] = self._coder.get_compressed()
+        least = max(least, math.ceil((self.bits - _SPARE_BITS) / 8))
         return words.astype(">u4").tobytes().rstrip(b"\0").ljust(least, b"\0")
 
 
 class Decoder:
-    """Reads symbols; raises CorruptError where the stream cannot have come from an encoder."""
+    """Reads symbols; raises CorruptError where the stream cannot have come from an encoder.
+
+    A stream of n bytes holds at most 8 n + 72 bits of information: what is read beyond them comes
+    from the zeros after its end. So a short one that claims many symbols is refused in the block
+    of symbols where it runs dry.
+    """
 
     encoding = False
 
@@ -72,6 +82,7 @@ class Decoder:
         padded = stream + bytes(-len(stream) % 4)
         words = np.frombuffer(padded, dtype=">u4").astype(np.uint32)
         self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._limit = 8 * len(stream) + _SPARE_BITS + 8
         self.bits = 0.0
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
@@ -83,6 +94,8 @@ class Decoder:
         except (AssertionError, ValueError) as error:
             raise CorruptError("the range stream is corrupt") from error
         self.bits += float(24 * len(read) - np.log2(frequencies[np.arange(len(read)), read]).sum())
+        if self.bits > self._limit:
+            raise CorruptError("the range stream ends before its last symbol")
         return read
 
 

@@ -8,6 +8,7 @@ Balle, Johnston, Minnen, ICLR 2019).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from .fixedpoint import INT16_MAX, WEIGHT_BITS
 
 Fixed = NDArray[np.float64]
 """H x W x C integers in units of 2**-10, carried in float64."""
+
+Stored = NDArray[np.int16]
+"""The same numbers as they are kept for a whole picture."""
 
 EXACT_LIMIT = 2.0**53
 _HALF = float(1 << (WEIGHT_BITS - 1))
@@ -67,6 +71,15 @@ class IntNet:
             if not layer.bound() < EXACT_LIMIT:
                 raise WeightsError(f"integer network: layer {k} could overflow exact arithmetic")
         self.layers = layers
+
+    @property
+    def reach(self) -> int:
+        """Rows of input above and below an output that it depends on."""
+        rows, scale = 0.0, 1
+        for layer in self.layers:
+            rows += (layer.kind == "dw") / scale
+            scale *= 2 if layer.kind == "up" else 1
+        return math.ceil(rows)
 
     def __call__(self, x: Fixed) -> Fixed:
         for layer in self.layers:

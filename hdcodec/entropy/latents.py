@@ -1,7 +1,8 @@
 """The symbols of a picture in stream order, each coded by one function for both directions.
 
 hyper-latents z, then latents y in four parts, then the kept VQ indices. Everything that decides a
-table here is integer arithmetic on symbols already coded.
+table here is integer arithmetic on symbols already coded. Networks run on bands of rows, and what
+they make of a band is coded before the next.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -16,15 +19,18 @@ from numpy.typing import NDArray
 
 from hdcodec._errors import WeightsError
 
+from .bands import bands, run
 from .coder import Coder, Symbols, code_blocks
 from .fixedpoint import FRACTION_BITS, QUALITIES, SYMBOL_MAX
-from .intnet import Fixed, IntNet
+from .intnet import Fixed, IntNet, Stored
 from .order import PARTS, part_mask
 from .tables import scale_index, softmax_frequencies
 
 _ONE = 1 << FRACTION_BITS
 _LIMIT = SYMBOL_MAX * _ONE
 _ROWS = 4096
+_HYPER = 4
+"""Latents per hyper-latent along a side."""
 
 
 @dataclass
@@ -34,20 +40,20 @@ class Source:
 
     y: NDArray[np.float32]
     z: NDArray[np.float32]
-    indices: Callable[[Fixed], NDArray[np.int64]]
+    indices: Callable[[Stored], NDArray[np.int64]]
 
 
 @dataclass
 class Symbolic:
     """What a file says, exactly: the same on every machine.
 
-    `latent` h x w x C decoded latents in units of 2**-10; `kept` bool h x w; `indices` int32 h x w,
-    -1 where the index was not sent.
+    `z` and `y` h x w x C symbols; `latent` decoded latents in units of 2**-10, as `y`; `kept` bool
+    h x w; `indices` int32 h x w, -1 where the index was not sent.
     """
 
     z: Symbols
-    y: Symbols
-    latent: Fixed
+    y: NDArray[np.int8]
+    latent: Stored
     kept: NDArray[np.bool_]
     indices: Symbols
     lic_bits: float
@@ -56,8 +62,8 @@ class Symbolic:
     def sha256(self) -> str:
         """A hash of all symbols, for comparing decoders."""
         digest = hashlib.sha256()
-        for array in (self.z, self.y, self.indices):
-            digest.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+        for row in chain[NDArray[Any]](self.z, self.y, self.indices):
+            digest.update(row.astype("<i4").tobytes())
         return digest.hexdigest()
 
 
@@ -75,6 +81,9 @@ class SymbolCodec:
         self.hyper_in, self.hyper = IntNet.load(tensors, "hyper_in"), IntNet.load(tensors, "hyper")
         self.parts = [IntNet.load(tensors, f"parts.{p}") for p in range(PARTS)]
         self.prior = IntNet.load(tensors, "prior")
+        reach = max(net.reach for net in (self.hyper, *self.parts, self.prior))
+        self.reach = reach + reach % 2
+        """Rows beyond a band that any network may see; even, as the pattern of the parts is."""
 
     def code(
         self,
@@ -101,24 +110,51 @@ class SymbolCodec:
         values = None if source is None else np.rint(source.z).astype(np.float64)
         return self._code_gaussian(coder, values, rows)
 
-    def _hyper_features(self, z: Symbols, quality: int) -> Fixed:
-        h = self.hyper_in(z.astype(np.float64) * _ONE) + interpolate(self.quality, quality)
-        return self.hyper(np.clip(h, 0, 32767))
+    def _hyper_features(self, z: Symbols, quality: int) -> Stored:
+        offset = interpolate(self.quality, quality)
 
-    def _code_y(self, coder: Coder, hyper: Fixed, source: Source | None) -> tuple[Symbols, Fixed]:
-        height, width, _ = hyper.shape
+        def entered(rows: slice) -> Fixed:
+            h = self.hyper_in(z[rows].astype(np.float64) * _ONE) + offset
+            return np.clip(h, 0, 32767)
+
+        return np.concatenate(
+            [
+                run(self.hyper, self.reach, rows, len(z), entered).astype(np.int16)
+                for rows in bands(len(z), _HYPER**2 * z.shape[1], 1)
+            ]
+        )
+
+    def _code_y(
+        self, coder: Coder, hyper: Stored, source: Source | None
+    ) -> tuple[NDArray[np.int8], Stored]:
         channels = self.parts[0].layers[-1].weight.shape[1] // 2
-        latent = np.zeros((height, width, channels))
-        y = np.zeros(latent.shape, np.int32)
-        for p, net in enumerate(self.parts):
-            out = net(np.concatenate([hyper, latent], 2) if p else hyper)
-            mask = part_mask(p, channels, height, width).transpose(1, 2, 0)
-            mean, rows = out[:, :, :channels][mask], scale_index(out[:, :, channels:][mask])
-            values = None if source is None else np.rint(source.y[mask] - mean / _ONE)
-            symbols = self._code_gaussian(coder, values, rows)
-            y[mask] = symbols
-            latent[mask] = np.clip(symbols * float(_ONE) + mean, -_LIMIT, _LIMIT)
+        height, width, _ = hyper.shape
+        latent = np.zeros((height, width, channels), np.int16)
+        y = np.zeros(latent.shape, np.int8)
+        for p, rows in product(range(PARTS), bands(height, width, _HYPER)):
+            mask, mean, tables = self._predict(p, rows, hyper, latent)
+            values = None if source is None else np.rint(source.y[rows][mask] - mean / _ONE)
+            symbols = self._code_gaussian(coder, values, tables)
+            y[rows][mask] = symbols
+            latent[rows][mask] = np.clip(symbols * float(_ONE) + mean, -_LIMIT, _LIMIT)
         return y, latent
+
+    def _predict(
+        self, p: int, rows: slice, hyper: Stored, latent: Stored
+    ) -> tuple[NDArray[np.bool_], Fixed, NDArray[np.intp]]:
+        """Which latents of a band part `p` holds, their means and table numbers."""
+        height, width, channels = latent.shape
+
+        def known(seen: slice) -> Fixed:
+            if not p:
+                return hyper[seen].astype(np.float64)
+            own = _mask(p, channels, seen.stop - seen.start, width)
+            earlier = np.where(own, 0, latent[seen])  # the band above has this part already
+            return np.concatenate([hyper[seen], earlier], 2, dtype=np.float64)
+
+        out = run(self.parts[p], self.reach, rows, height, known)
+        mask = _mask(p, channels, rows.stop - rows.start, width)
+        return mask, out[:, :, :channels][mask], scale_index(out[:, :, channels:][mask])
 
     def _code_gaussian(self, coder: Coder, values: Fixed | None, rows: NDArray[np.intp]) -> Symbols:
         """Zero-mean symbols by table number; under the narrowest, 0, they are 0 and not coded."""
@@ -134,36 +170,43 @@ class SymbolCodec:
     def _code_indices(
         self,
         coder: Coder,
-        latent: Fixed,
-        hyper: Fixed,
+        latent: Stored,
+        hyper: Stored,
         keep: tuple[int, int],
         source: Source | None,
     ) -> tuple[NDArray[np.bool_], Symbols]:
         height, width, _ = latent.shape
-        kept = np.zeros(height * width, bool)
-        indices = np.full(height * width, -1, np.int32)
-        if keep[0]:
-            logits = self.prior(np.concatenate([latent, hyper], 2)).reshape(height * width, -1)
-            kept = self.most_uncertain(logits, keep)
-            given = None if source is None else source.indices(latent).ravel()[kept]
-            indices[kept] = self._code_rows(coder, logits[kept], given)
-        return kept.reshape(height, width), indices.reshape(height, width)
+        kept = np.zeros((height, width), bool)
+        indices = np.full((height, width), -1, np.int32)
+        if not keep[0]:
+            return kept, indices
 
-    def most_uncertain(self, logits: Fixed, keep: tuple[int, int]) -> NDArray[np.bool_]:
-        """Which of n positions keep their index: those whose likeliest code is least likely.
+        def both(seen: slice) -> Fixed:
+            return np.concatenate([latent[seen], hyper[seen]], 2, dtype=np.float64)
 
-        `keep` = (numerator, denominator); ties go to the earlier position. bool n.
-        """
-        count = (2 * keep[0] * len(logits) + keep[1]) // (2 * keep[1])
-        top = np.concatenate(
-            [
-                softmax_frequencies(logits[k : k + _ROWS], self.exp).max(1)
-                for k in range(0, len(logits), _ROWS)
-            ]
-        )
-        kept = np.zeros(len(logits), bool)
-        kept[np.argsort(top, kind="stable")[:count]] = True
-        return kept
+        @lru_cache(maxsize=1)  # a picture of one band is computed once
+        def logits(start: int, stop: int) -> Fixed:
+            return run(self.prior, self.reach, slice(start, stop), height, both)
+
+        parts = bands(height, width, _HYPER)
+        top = np.concatenate([self.likeliest(logits(b.start, b.stop)) for b in parts])
+        kept = most_uncertain(top.ravel(), keep).reshape(height, width)
+        given = None if source is None else source.indices(latent)
+        for rows in parts:
+            if (own := kept[rows]).any():
+                wanted = None if given is None else given[rows][own]
+                found = self._code_rows(coder, logits(rows.start, rows.stop)[own], wanted)
+                indices[rows][own] = found
+        return kept, indices
+
+    def likeliest(self, logits: Fixed) -> NDArray[np.int64]:
+        """The largest frequency at each position of logits h x w x codes: h x w."""
+        flat = logits.reshape(-1, logits.shape[2])
+        top = [
+            softmax_frequencies(flat[k : k + _ROWS], self.exp).max(1)
+            for k in range(0, len(flat), _ROWS)
+        ]
+        return np.concatenate(top).reshape(logits.shape[:2])
 
     def _code_rows(self, coder: Coder, logits: Fixed, given: NDArray[np.int64] | None) -> Symbols:
         parts = [
@@ -174,6 +217,22 @@ class SymbolCodec:
             for k in range(0, len(logits), _ROWS)
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def most_uncertain(top: NDArray[np.int64], keep: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which of n positions keep their index: those whose likeliest code is least likely.
+
+    `top` n the frequency of that code, `keep` = (numerator, denominator); ties go to the earlier
+    position. bool n.
+    """
+    count = (2 * keep[0] * len(top) + keep[1]) // (2 * keep[1])
+    kept = np.zeros(len(top), bool)
+    kept[np.argsort(top, kind="stable")[:count]] = True
+    return kept
+
+
+def _mask(part: int, channels: int, height: int, width: int) -> NDArray[np.bool_]:
+    return part_mask(part, channels, height, width).transpose(1, 2, 0)
 
 
 def interpolate(levels: NDArray[np.int64], quality: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 PARTS = 4
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def part_mask(part: int, channels: int, height: int, width: int) -> NDArray[np.bool_]:
     """Which latents part 0..3 holds: bool, C x H x W.
 

@@ -20,9 +20,10 @@ from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.entropy.latents import Symbolic
 from hdcodec.weights import Weights
 
-from .config import Config
+from .config import STRIDE, Config
 from .drv import DEFAULT_STEPS, sampling_noise
 from .model import Ablation, HdcModel
+from .tiles import AREA, Tile, assemble
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
@@ -32,10 +33,13 @@ R = TypeVar("R")
 
 @dataclass
 class Latents:
-    """A picture after the analysis: pixels 1 x 3 x H x W in [0, 1], latents before gain."""
+    """A picture after the analysis: padded pixels H x W x 3, latents H/16 x W/16 x C before gain.
 
-    pixels: Tensor
-    latents: Tensor
+    In the computer's memory, whatever the device.
+    """
+
+    pixels: NDArray[np.uint8]
+    latents: NDArray[np.float32]
 
 
 @contextmanager
@@ -71,6 +75,8 @@ class Networks:
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.eval().requires_grad_(False)
         self.ablation = Ablation()
+        self.area = AREA
+        """Pixels that the networks may see at a time; larger pictures go through in tiles."""
 
     @classmethod
     def load(cls, weights: Weights, device: str) -> Networks:
@@ -92,9 +98,11 @@ class Networks:
     @_inference
     def analyse(self, pixels: NDArray[np.uint8]) -> Latents:
         """Padded pixels H x W x 3 (multiples of 64) -> latents, to be coded at any quality."""
-        x = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1)[None].float().div(255)
-        x = x.contiguous(memory_format=torch.channels_last)
-        return Latents(x, self.model.lic.analysis(x))
+
+        def work(tile: Tile) -> NDArray[np.float32]:
+            return _array(self.model.lic.analysis(self._pixels(tile.cut(pixels, 1))))
+
+        return Latents(pixels, assemble(pixels.shape[:2], self.area, 16, work))
 
     @_inference
     def encode(
@@ -102,44 +110,70 @@ class Networks:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Gained latents y (H/16 x W/16 x C) and hyper-latents z (H/64 x W/64 x C)."""
         q = self._quality(quality)
-        y = latents.latents * self.model.lic.gain(q)
-        return _array(y), _array(self.model.lic.hyper(y, q))
+        y = latents.latents * _array(self.model.lic.gain(q))
+
+        def work(tile: Tile) -> NDArray[np.float32]:
+            return _array(self.model.lic.hyper(self._features(tile.cut(y, 16)), q))
+
+        return y, assemble(latents.pixels.shape[:2], self.area, 64, work)
 
     @_inference
     def indices(
-        self, latents: Latents, latent: NDArray[np.float64], quality: int
+        self, latents: Latents, latent: NDArray[np.int16], quality: int
     ) -> NDArray[np.int64]:
         """VQ indices (H/16 x W/16) of a picture given its decoded latents."""
-        base, _ = self.model.lic.decode(self._latent(latent), self._quality(quality))
-        z = self.model.vq_encoder(latents.pixels, base.clamp(0, 1))
-        found: NDArray[np.int64] = self.model.codebook.indices(z)[0].cpu().numpy()
-        return found
+        q = self._quality(quality)
+
+        def work(tile: Tile) -> NDArray[np.int64]:
+            base, _ = self.model.lic.decode(self._latent(tile.cut(latent, 16)), q)
+            pixels = self._pixels(tile.cut(latents.pixels, 1))
+            z = self.model.vq_encoder(pixels, base.clamp(0, 1))
+            found: NDArray[np.int64] = self.model.codebook.indices(z)[0].cpu().numpy()
+            return found
+
+        return assemble(latents.pixels.shape[:2], self.area, 16, work)
 
     @_inference
     def reconstruct(
         self, symbols: Symbolic, quality: int, fidelity: float, steps: int | None
     ) -> NDArray[np.uint8]:
         """Symbols -> padded pixels H x W x 3."""
-        cfg, (height, width) = self.model.cfg, symbols.z.shape[:2]
-        noise = sampling_noise(2 * cfg.drv, 2 * height, 2 * width).to(self.device)
-        out = self.model.reconstruct(
-            self._latent(symbols.latent),
-            self._quality(quality),
-            torch.from_numpy(symbols.indices.astype(np.int64)).to(self.device)[None],
-            torch.from_numpy(symbols.kept).to(self.device)[None, None],
-            noise,
-            torch.full((1, 1, 1, 1), fidelity, dtype=torch.float32, device=self.device),
-            DEFAULT_STEPS if steps is None else steps,
-            self.ablation,
-        )
-        pixels = out[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
-        return np.ascontiguousarray(pixels.cpu().numpy())
+        height, width = (STRIDE * side for side in symbols.z.shape[:2])
+        noise = sampling_noise(2 * self.model.cfg.drv, height // 32, width // 32)
+        grid = noise[0].permute(1, 2, 0)
+
+        def work(tile: Tile) -> NDArray[np.uint8]:
+            out = self.model.reconstruct(
+                self._latent(tile.cut(symbols.latent, 16)),
+                self._quality(quality),
+                torch.from_numpy(tile.cut(symbols.indices, 16).astype(np.int64))[None].to(
+                    self.device
+                ),
+                torch.from_numpy(tile.cut(symbols.kept, 16))[None, None].to(self.device),
+                tile.cut(grid, 32).permute(2, 0, 1)[None].to(self.device),
+                torch.full((1, 1, 1, 1), fidelity, dtype=torch.float32, device=self.device),
+                DEFAULT_STEPS if steps is None else steps,
+                self.ablation,
+            )
+            pixels = out[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
+            return np.ascontiguousarray(pixels.cpu().numpy())
+
+        return assemble((height, width), self.area, 1, work)
 
     def _quality(self, quality: int) -> Tensor:
         return torch.tensor([quality], device=self.device)
 
-    def _latent(self, latent: NDArray[np.float64]) -> Tensor:
-        x = torch.from_numpy((latent / 2**FRACTION_BITS).astype(np.float32)).permute(2, 0, 1)[None]
+    def _pixels(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """0..255 -> 0..1"""
+        return self._features(pixels).float().div(255)
+
+    def _latent(self, latent: NDArray[np.int16]) -> Tensor:
+        """Units of 2**-10 -> 1"""
+        return self._features(latent.astype(np.float32) / 2**FRACTION_BITS)
+
+    def _features(self, array: NDArray[Any]) -> Tensor:
+        """H x W x C -> 1 x C x H x W on the device."""
+        x = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
 
 
