@@ -70,8 +70,8 @@ class Patches(nn.Module):
 
 
 class PixelHead(nn.Module):
-    """Features at 1/8 resolution -> N x `cout` x H x W, by three shuffles with 3x3 convolutions
-    between them (a single x8 shuffle leaves a visible grid)."""
+    """Features at 1/8 resolution -> N x `cout` x H x W (float32 also under autocast), by three
+    shuffles with 3x3 convolutions between them (a single x8 shuffle leaves a visible grid)."""
 
     def __init__(self, channels: int, cout: int = 3, quarter: int = 48, half: int = 24) -> None:
         super().__init__()
@@ -86,5 +86,5 @@ class PixelHead(nn.Module):
         x = x + F.leaky_relu(self.at_quarter(x), 0.1)
         x = self.to_half(x)
         x = x + F.leaky_relu(self.at_half(x), 0.1)
-        y: Tensor = self.to_full(x)
+        y: Tensor = self.to_full(x).float()
         return y

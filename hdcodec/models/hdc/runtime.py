@@ -75,6 +75,8 @@ class Networks:
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.eval().requires_grad_(False)
         self.ablation = Ablation()
+        self.half = has_bfloat16(device)
+        """Whether the decoder computes in bfloat16; symbols never depend on it."""
         self.area = AREA
         """Pixels that the networks may see at a time; larger pictures go through in tiles."""
 
@@ -143,18 +145,19 @@ class Networks:
         grid = noise[0].permute(1, 2, 0)
 
         def work(tile: Tile) -> NDArray[np.uint8]:
-            out = self.model.reconstruct(
+            indices = torch.from_numpy(tile.cut(symbols.indices, 16).astype(np.int64))[None]
+            inputs = (
                 self._latent(tile.cut(symbols.latent, 16)),
                 self._quality(quality),
-                torch.from_numpy(tile.cut(symbols.indices, 16).astype(np.int64))[None].to(
-                    self.device
-                ),
+                indices.to(self.device),
                 torch.from_numpy(tile.cut(symbols.kept, 16))[None, None].to(self.device),
                 tile.cut(grid, 32).permute(2, 0, 1)[None].to(self.device),
                 torch.full((1, 1, 1, 1), fidelity, dtype=torch.float32, device=self.device),
-                DEFAULT_STEPS if steps is None else steps,
-                self.ablation,
             )
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                out = self.model.reconstruct(
+                    *inputs, DEFAULT_STEPS if steps is None else steps, self.ablation
+                )
             pixels = out[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
             return np.ascontiguousarray(pixels.cpu().numpy())
 
@@ -190,6 +193,12 @@ def pick_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise DeviceError(f"device {name!r} is not supported; use cpu or cuda")
     return device
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware; False on any other device."""
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device.type == "cpu" and asked is not None and bool(asked())
 
 
 def _array(x: Tensor) -> NDArray[Any]:
