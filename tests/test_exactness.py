@@ -60,7 +60,7 @@ def test_symbols_are_those_of_the_specification(tensors: dict[str, Any], name: s
 
 @pytest.mark.parametrize("name", NETWORKS)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_shipped_networks_are_their_definition(
     tensors: dict[str, Any], name: str, height: int, width: int, seed: int
 ) -> None:
