@@ -9,7 +9,7 @@ from . import weights
 from ._errors import CorruptError
 from .entropy.coder import Coder, Decoder, Echo
 from .entropy.latents import SymbolCodec, Symbolic
-from .format import MAX_PIXELS, Container, Header, kept_fraction, pack, unpack
+from .format import ALPHA, MAX_PIXELS, Container, Header, kept_fraction, pack, unpack
 from .models.hdc.config import STRIDE
 
 CHUNK_NAMES = {1: "alpha", 2: "exif", 3: "xmp", 4: "gray"}
@@ -80,6 +80,10 @@ def verify(data: bytes, *, max_pixels: int = MAX_PIXELS) -> str:
     box = unpack(data, max_pixels=max_pixels)
     echo = Echo(box.payload)
     symbols = read_symbols(box, echo)
+    if ALPHA in box.chunks:
+        from .images.alpha import decode_alpha
+
+        decode_alpha(box.chunks[ALPHA], (box.header.width, box.header.height))
     if pack(box.header, echo.finish(least_payload(box.header)), box.chunks) != data:
         raise CorruptError("the file is not what an encoder makes of its symbols")
     return symbols.sha256()

@@ -5,12 +5,17 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from hdcodec import weights
 from hdcodec._symbols import symbol_codec
 from hdcodec.codec import shared_codec
 from hdcodec.models.hdc.config import Config
+
+# A machine with other work to do is slow, not wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 PHOTOS = {"astronaut": "astronaut.png", "coffee": "coffee.png", "cat": "chelsea.png"}
 

@@ -37,7 +37,7 @@ from hdcodec import (
     weights,
 )
 from hdcodec.codec import shared_codec
-from hdcodec.format import Header, pack, unpack
+from hdcodec.format import ALPHA, Header, pack, unpack
 from hdcodec.images import from_pil
 from hdcodec.models.hdc.model import Ablation
 
@@ -304,6 +304,19 @@ def test_a_file_that_no_encoder_writes_is_found(data: bytes, tail: bytes) -> Non
     assert hdcodec.info(longer)["symbols_sha256"] == hdcodec.info(data)["symbols_sha256"]
     with pytest.raises(CorruptError, match="encoder"):
         hdcodec.verify(longer)
+
+
+def test_alpha_that_cannot_be_decoded_is_found(codec: Codec, face: Image.Image) -> None:
+    image = face.convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    data = codec.compress(image, quality=10)
+    assert hdcodec.verify(data)
+    box = unpack(data)
+    spoilt = box.chunks[ALPHA].replace(b"IDAT\x78", b"IDAT\x00")
+    broken = pack(box.header, box.payload, box.chunks | {ALPHA: spoilt})
+    assert hdcodec.info(broken)["chunks"] == {"alpha": len(spoilt)}
+    with pytest.raises(CorruptError, match="alpha"):
+        hdcodec.verify(broken)
 
 
 # ---- damage ----

@@ -20,6 +20,7 @@ import hdcodec
 from hdcodec import _atomic, _errors, _symbols, batch, weights
 from hdcodec.batch import Plan
 from hdcodec.cli import main
+from hdcodec.conformance.suite import DATA
 
 PACKAGE = Path(hdcodec.__file__).parent
 DOCUMENT = (PACKAGE.parent / "docs" / "errors.md").read_text()
@@ -92,7 +93,7 @@ def picture(small_coffee: Image.Image, tmp_path: Path) -> Path:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """An .hdc file."""
-    golden = Path(__file__).parent / "golden" / "one-pixel.hdc"
+    golden = DATA / "one-pixel.hdc"
     (tmp_path / "b.hdc").write_bytes(golden.read_bytes())
     return tmp_path / "b.hdc"
 
@@ -168,6 +169,7 @@ def mount(name, *options):
 full, fixed = mount("full", "-o", "size=4k"), mount("fixed", "-o", "ro")
 (full / "other").write_bytes(bytes(4096))
 from hdcodec.cli import main
+from hdcodec.conformance.suite import DATA
 runs = []
 for place in (full, fixed):
     for command, output in ((["compress", picture], "out.hdc"), (["decompress", file], "out.png")):

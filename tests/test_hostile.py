@@ -17,11 +17,12 @@ from PIL import Image
 
 import hdcodec
 from hdcodec import Codec, HdcError, weights
+from hdcodec.conformance.suite import DATA
 from hdcodec.format import ALPHA, EXIF, MAX_PIXELS, MAX_SIDE, Header, pack, unpack
 from hdcodec.images import attach, decode_alpha
 
 PACKAGE = Path(hdcodec.__file__).parent
-GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.hdc"))
+GOLDEN = sorted(DATA.glob("*.hdc"))
 MIB = 1 << 20
 
 
@@ -332,7 +333,7 @@ def manifest_with(folder: Path, **changes: Any) -> None:
     (folder / "manifest.json").write_text(json.dumps(shipped | changes))
 
 
-BAD_FILES = {
+BAD_DATA = {
     "none": {"entropy.safetensors": None},
     "number": {"entropy.safetensors": 5},
     "list": {"entropy.safetensors": ["bytes", "sha256"]},
@@ -341,11 +342,11 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_FILES)
+@pytest.mark.parametrize("kind", BAD_DATA)
 def test_a_manifest_names_files_beside_it(
     request: pytest.FixtureRequest, kind: str, tmp_path: Path
 ) -> None:
-    manifest_with(tmp_path, files=BAD_FILES[kind])
+    manifest_with(tmp_path, files=BAD_DATA[kind])
     with pytest.raises(hdcodec.WeightsError, match="not a manifest"):
         weights.read_folder(tmp_path)
 

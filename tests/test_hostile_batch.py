@@ -14,10 +14,11 @@ from hdcodec import Codec
 from hdcodec.batch import Item, Job, Row, make_plan
 from hdcodec.batch.names import outputs
 from hdcodec.batch.work import Worker
+from hdcodec.conformance.suite import DATA
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links and names of POSIX")
 
-ONE_PIXEL = (Path(__file__).parent / "golden" / "one-pixel.hdc").read_bytes()
+ONE_PIXEL = (DATA / "one-pixel.hdc").read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from hdcodec.cli._files import printable, read_hdc, say, tell
 def command(files: tuple[str, ...], max_pixels: int | None, as_json: bool, quiet: bool) -> int:
     """Check every FILE; - is stdin.
 
-    A file is right if its checksum fits, its symbols decode, and coding them again gives the same
-    file, byte for byte. The exit code is 1 if any is not.
+    A file is right if its checksum fits, its alpha and its symbols decode, and coding these symbols
+    again gives the same file, byte for byte. The exit code is 1 if any is not.
     """
     wrong = 0
     for file in files:
