@@ -5,18 +5,14 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from hdcodec._atomic import output_errors, write_bytes
 from hdcodec._errors import OutputError
 from hdcodec.format import MAGIC, MAX_FILE_BYTES
-
-if TYPE_CHECKING:
-    from hdcodec.images import Picture
 
 STREAM = "-"
 
@@ -32,20 +28,6 @@ def _reading(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
     if source == STREAM:
         return contextlib.nullcontext(sys.stdin.buffer)
     return open(source, "rb")
-
-
-def read_picture(source: str, max_pixels: int | None) -> "tuple[Picture, int]":
-    """The picture in any file that Pillow opens or in stdin, and the bytes of that file."""
-    from PIL import Image
-
-    from hdcodec import images
-
-    if max_pixels:
-        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2  # Pillow refuses more than twice as many
-    if source == STREAM:
-        stream = BytesIO(sys.stdin.buffer.read())
-        return images.load(stream), len(stream.getbuffer())
-    return images.load(source), Path(source).stat().st_size
 
 
 @dataclass(frozen=True)
