@@ -168,8 +168,8 @@ def machine() -> str:
     """What the figures were made on, in one line."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "pillow"))
-    plural = "s" * (cores != 1)
-    return f"{processor()}, {cores} core{plural}, Python {platform.python_version()}, {versions}"
+    python = f"Python {platform.python_version()}"
+    return f"{processor()}, {cores} core{'s' * (cores != 1)}, {python}, {versions}"
 
 
 def processor() -> str:

@@ -1,12 +1,16 @@
 """Folders through the command line: what is made, skipped, reported, and left by a kill."""
 
+import contextlib
 import json
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -24,6 +28,7 @@ from hdcodec.batch.schedule import Death, Outcome
 
 HDC = [sys.executable, "-m", "hdcodec", "batch"]
 MANY = 100
+PATIENCE = 180
 
 
 class Run(NamedTuple):
@@ -290,7 +295,12 @@ def started(source: Path, target: Path, *options: object) -> subprocess.Popen[st
     """A running compression that has made its first output."""
     command = [*HDC, "compress", *map(str, (source, target, "--workers", 2, *options))]
     process = begun(*command)
-    wait_until(lambda: target.exists() and any(target.glob("*.hdc")))
+    try:
+        wait_until(lambda: target.exists() and any(target.glob("*.hdc")))
+    except AssertionError:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
     return process
 
 
@@ -301,7 +311,7 @@ def begun(*command: str) -> subprocess.Popen[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -416,14 +426,63 @@ def test_without_ray_its_engine_says_so(three: Path, tmp_path: Path) -> None:
     assert run.err == "hdc: this needs the Python package ray, which is not installed\n"
 
 
+@pytest.fixture
+def ray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token of this test's own, for a cluster and for those who use it, and no low priority."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else other work on the machine starves them
+
+
+@pytest.fixture
+def cluster(ray_settings: None) -> Iterator[str]:
+    """The address of a Ray cluster with two cores, started by `ray start --head` on this machine.
+
+    It listens to this machine alone, and ends with the process that was started here.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+        command += ["--node-ip-address", "127.0.0.1", "--port", address.rpartition(":")[2]]
+        command += ["--num-cpus", "2"]
+        command += ["--include-dashboard", "false", "--disable-usage-stats", "--temp-dir", folder]
+        with begun(*command) as head:
+            try:
+                wait_until(lambda: head.poll() is not None or answers(address))
+                yield address
+            finally:
+                head.terminate()
+                out, err = head.communicate(timeout=60)
+    assert "Ray runtime started" in out, err
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
+        return True
+    return False
+
+
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
-def test_ray_loses_nothing_with_a_worker(many: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("ray_settings")
+@pytest.mark.parametrize("own", [False, True], ids=["a cluster that runs", "a cluster of its own"])
+def test_ray_loses_nothing_with_a_worker(
+    many: Path, tmp_path: Path, own: bool, request: pytest.FixtureRequest
+) -> None:
     target, report = tmp_path / "out", tmp_path / "report.jsonl"
     options = ["--engine", "ray", "--device", "cpu", "--report", report, "--quiet"]
+    if not own:
+        options += ["--ray-address", request.getfixturevalue("cluster")]
     with started(many, target, *options) as process:
         worker = first_worker(report)
         os.kill(worker, signal.SIGKILL)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     rows = rows_of(report)
     assert [row["status"] for row in rows] == ["done"] * MANY

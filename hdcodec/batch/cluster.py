@@ -57,9 +57,14 @@ class RayCrew:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         try:
             self.ray.init(address=address or "auto", **quiet)
+        except self.ray.exceptions.RayError as error:
+            raise HdcError(f"Ray: {describe(error)}") from error
         except ConnectionError as error:
             if address:
-                raise HdcError(f"no Ray cluster answers at {address}: {error}") from error
+                raise HdcError(
+                    f"the Ray cluster at {address} takes no connection: {error}; if it wants a "
+                    "token, set RAY_AUTH_MODE=token"
+                ) from error
             self.ray.init(num_cpus=workers or usable_cores(), include_dashboard=False, **quiet)
 
     def _device(self, device: str, resources: dict[str, float]) -> str:

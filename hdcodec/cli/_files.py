@@ -2,22 +2,18 @@
 
 import contextlib
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import click
 
 from hdcodec._atomic import output_errors, write_bytes
 from hdcodec._errors import HdcError, OutputError
 from hdcodec.format import MAGIC, MAX_FILE_BYTES
-
-if TYPE_CHECKING:
-    from hdcodec.images import Picture
 
 STREAM = "-"
 
@@ -47,21 +43,6 @@ def stdout() -> BinaryIO:
     if sys.stdout is None:
         raise OutputError("cannot write stdout: it is closed")
     return sys.stdout.buffer
-
-
-def read_picture(source: str, max_pixels: int | None) -> "tuple[Picture, int]":
-    """The picture in any file that Pillow opens or in stdin, and the bytes of that file."""
-    from PIL import Image
-
-    from hdcodec import images
-    from hdcodec.images.load import seekable
-
-    if max_pixels:
-        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2  # Pillow refuses more than twice as many
-    if source == STREAM:
-        stream = seekable(stdin())
-        return images.load(stream), stream.seek(0, os.SEEK_END)
-    return images.load(source), Path(source).stat().st_size
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import click
 
 from hdcodec._errors import ImageError
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import STREAM, Output, read_hdc, read_picture
+from hdcodec.cli._files import STREAM, Output, read_hdc
+from hdcodec.cli.compress import load_picture
 from hdcodec.format import MODELS, unpack
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def command(
     data = read_hdc(file)
     limit = options.given(max_pixels=max_pixels)
     header = unpack(data, **limit).header
-    picture, _ = read_picture(original, max_pixels)
+    picture, _ = load_picture(original, None, max_pixels)
     _check(original, picture.rgb.size, (header.width, header.height))
 
     from hdcodec import Codec, images

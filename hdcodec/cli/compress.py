@@ -1,13 +1,18 @@
 """hdc compress: a picture in, an .hdc file out."""
 
+import os
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import Output, read_picture
+from hdcodec.cli._files import STREAM, Output, stdin
 from hdcodec.format import MAX_SIDE, MODELS, unpack
+
+if TYPE_CHECKING:
+    from hdcodec.images import Picture
 
 
 @click.command()
@@ -59,12 +64,9 @@ def command(
     started = time.perf_counter()
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
     target = Output.planned(source, output, ".hdc", force)
-    picture, input_bytes = read_picture(source, max_pixels)
+    picture, input_bytes = load_picture(source, flatten, max_pixels)
 
-    from hdcodec import Codec, images
-
-    if flatten:
-        picture = images.flatten(picture, flatten)
+    from hdcodec import Codec
 
     codec = Codec(model=model, device=device)
     coding = time.perf_counter()
@@ -77,6 +79,25 @@ def command(
     facts |= {"device": codec.device, "codec_seconds": coded}
     facts |= {"seconds": time.perf_counter() - started}
     target.report(_line(facts), facts, as_json, quiet)
+
+
+def load_picture(
+    source: str, flatten: options.Rgb | None, max_pixels: int | None
+) -> "tuple[Picture, int]":
+    """The picture, and the bytes of the file it was in."""
+    from PIL import Image
+
+    from hdcodec import images
+    from hdcodec.images.load import seekable
+
+    if max_pixels:
+        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2  # Pillow refuses more than twice as many
+    if source == STREAM:
+        stream = seekable(stdin())
+        picture, size = images.load(stream), stream.seek(0, os.SEEK_END)
+    else:
+        picture, size = images.load(source), Path(source).stat().st_size
+    return (images.flatten(picture, flatten) if flatten else picture), size
 
 
 def _sizes(data: bytes, input_bytes: int) -> dict[str, Any]:
