@@ -6,6 +6,9 @@ A family's `runtime.Networks` does what `hdcodec.codec` asks of it: `load`, `ana
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,19 @@ if TYPE_CHECKING:
 
 def load_networks(family: str, weights: Weights, device: str) -> Networks:
     """The networks of a family on a device; raises WeightsError, DeviceError."""
-    networks: Networks = import_module(f"{__name__}.{family}.runtime").Networks.load(
-        weights, device
-    )
+    with _nothing_collected():
+        runtime = import_module(f"{__name__}.{family}.runtime")
+        networks: Networks = runtime.Networks.load(weights, device)
     return networks
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Importing torch makes a great many objects and no garbage: looking for it takes a seventh."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
