@@ -72,6 +72,7 @@ def picture_files() -> list[bytes]:
 def _pictures() -> Iterator[bytes]:
     rgb, tags = scene(24, 17), b"Exif\0\0" + exif()
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile[:24] + bytes(12) + profile[36:]  # the time at which it was made
     yield _saved(rgb, "PNG", exif=tags, icc_profile=profile)
     yield _saved(scene(24, 17, "LA"), "PNG")
     yield _saved(rgb.quantize(16), "PNG", transparency=bytes(range(0, 160, 10)))
