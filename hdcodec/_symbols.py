@@ -40,8 +40,8 @@ def hyper_size(header: Header) -> tuple[int, int]:
 def least_payload(header: Header) -> int:
     """The fewest bytes a range stream may have: one per 4 hyper-latent positions (16,384 pixels).
 
-    So a few bytes cannot claim a picture that takes minutes to decode. That they are not mere filling
-    is what `Decoder` sees to.
+    So a few bytes cannot claim a picture that takes minutes to decode. That they are not mere
+    filling is what `Decoder` sees to.
     """
     rows, columns = hyper_size(header)
     return rows * columns // 4
