@@ -1,6 +1,7 @@
 """docs/api.md: every public name is in it, and its examples do what they say."""
 
 import doctest
+import gc
 import inspect
 import re
 from pathlib import Path
@@ -46,3 +47,16 @@ def test_public_names_say_what_they_do(package: object) -> None:
 def test_the_plugin_says_what_it_does() -> None:
     assert "quality" in (pillow_plugin.__doc__ or "")
     assert pillow_plugin.register.__doc__
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_loading_a_model_leaves_the_garbage_collector_as_it_was(enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        hdcodec.Codec(device="cpu")
+        with pytest.raises(hdcodec.DeviceError):
+            hdcodec.Codec(device="nowhere")
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -4,6 +4,7 @@ import json
 import math
 from base64 import b64decode
 from collections.abc import Callable
+from configparser import ConfigParser
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -22,6 +23,7 @@ from hdcodec.eval.comparison import Coded, Subject, available_metrics, installed
 from hdcodec.eval.gallery import gallery
 from hdcodec.pages import comparison_page, evaluation_page
 
+ROOT = Path(__file__).parent.parent
 PLAIN = ["psnr", "ssim", "msssim"]
 
 
@@ -112,6 +114,16 @@ def test_a_page_has_everything_in_it(page: Page) -> None:
     assert "@import" not in page.texts["style"][0]
     policy = next(m["content"] for m in page.all("meta") if "http-equiv" in m)
     assert policy.startswith("default-src 'none'; img-src data:; ")
+
+
+def test_assets_are_in_the_wheel() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    data = setup["options.package_data"]
+    for package, folder in (("hdcodec.pages", "pages/assets"), ("hdcodec", "desktop")):
+        root = ROOT / Path(*package.split("."))
+        packed = {path for pattern in data[package].split() for path in root.glob(pattern)}
+        assert set((ROOT / "hdcodec" / folder).iterdir()) <= packed
 
 
 def test_its_pictures_are_the_exact_pixels(page: Page, folder: Path) -> None:
