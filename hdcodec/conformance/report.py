@@ -59,7 +59,7 @@ def _line(file: dict[str, Any]) -> str:
     if file["error"]:
         return start + str(file["error"])
     if file["mean_gap"] is None:
-        return start + str(file["symbols_sha256"][:16])
+        return start + str(file["symbols_sha256"])[:16]
     return (
         f"{start}{file['symbols_sha256'][:16]}"
         f"  pixels off by {file['mean_gap']:.3f}, at worst {file['worst_gap']}"
