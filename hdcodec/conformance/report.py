@@ -48,7 +48,7 @@ def lines(report: dict[str, Any]) -> list[str]:
 def _where(about: dict[str, Any]) -> list[str]:
     versions = ("hdcodec", "python", "numpy", "constriction", "safetensors", "pillow", "torch")
     known = [f"{name} {about[name]}" for name in versions if about[name]]
-    places = [about["platform"], about["device"], *about["settings"]]
+    places = [about["platform"], about["device"], about["decoder"], *about["settings"]]
     if about["threads"]:
         places.append(f"{about['threads']} thread{'s' * (about['threads'] > 1)}")
     return [", ".join(known), ", ".join(place for place in places if place)]
