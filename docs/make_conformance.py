@@ -21,7 +21,18 @@ import click
 
 import hdcodec
 
-HEAD = ("Python", "numpy", "torch", "device", "threads", "settings", "symbols", "pixels", "made")
+HEAD = (
+    "Python",
+    "numpy",
+    "torch",
+    "device",
+    "decoder",
+    "threads",
+    "settings",
+    "symbols",
+    "pixels",
+    "made",
+)
 
 
 def row(report: dict[str, Any], verified: int) -> list[str]:
@@ -35,6 +46,7 @@ def row(report: dict[str, Any], verified: int) -> list[str]:
         about["numpy"],
         about["torch"] or "-",
         about["device"] or "-",
+        about["decoder"] or "-",
         str(about["threads"] or "-"),
         ", ".join(about["settings"]) or "-",
         f"{right} of {len(report['files'])}",

@@ -63,7 +63,7 @@ def command(
     if codec is None:
         about = environment.describe_symbols(threads)
     else:
-        about = environment.describe_pixels(codec.device, settings)
+        about = environment.describe_pixels(codec.device, codec.networks.half, settings)
 
     from .report import lines, run
 

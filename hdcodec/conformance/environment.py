@@ -58,13 +58,14 @@ def describe_symbols(threads: int | None) -> dict[str, Any]:
         **{name: _version(name) for name in PACKAGES},
         "torch": None,
         "device": None,
+        "decoder": None,
         "threads": threads,
         "settings": [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)],
     }
 
 
-def describe_pixels(device: str, settings: tuple[str, ...]) -> dict[str, Any]:
-    """What takes part in decoding pictures."""
+def describe_pixels(device: str, half: bool, settings: tuple[str, ...]) -> dict[str, Any]:
+    """What takes part in decoding pictures; `half`: the decoder computes in bfloat16."""
     import torch
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
@@ -72,6 +73,7 @@ def describe_pixels(device: str, settings: tuple[str, ...]) -> dict[str, Any]:
     return about | {
         "torch": str(torch.__version__),
         "device": f"{device} ({name or torch.backends.cpu.get_cpu_capability()})",
+        "decoder": "bfloat16" if half else "float32",
         "threads": torch.get_num_threads(),
         "settings": [*about["settings"], *settings],
     }

@@ -167,9 +167,11 @@ def _streamed(recipe: Recipe) -> bytes:
     raise ValueError(f"no stream of {recipe.source} can be decoded")
 
 
-def make(codec: Codec, recipe: Recipe) -> tuple[bytes, bytes]:
-    """One .hdc file, and the PNG of its decoded picture."""
+def make(codec: Codec, recipe: Recipe) -> tuple[bytes, bytes | None]:
+    """One .hdc file, and the PNG of its decoded picture, if it is one."""
     data = encode(codec, recipe)
+    if recipe.source in STREAMS:
+        return data, None
     shrunk = suite.shrunk(codec.decompress(data))
     shrunk.info.clear()
     png = io.BytesIO()
@@ -200,7 +202,11 @@ def main(released: bool = RELEASED) -> None:
     known = kept | {name: suite.exact_facts(data) for name, (data, _) in made.items()}
     for name, (data, png) in made.items():
         (suite.DATA / f"{name}.hdc").write_bytes(data)
-        (suite.DATA / f"{name}.png").write_bytes(png)
+        shown = suite.DATA / f"{name}.png"
+        if png is None:
+            shown.unlink(missing_ok=True)
+        else:
+            shown.write_bytes(png)
         print(f"{name}: {len(data)} bytes")
     place.write_text(json.dumps({"models": models, "files": known}, indent=1) + "\n")
     for old in suite.DATA.iterdir():

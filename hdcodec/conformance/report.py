@@ -48,7 +48,7 @@ def lines(report: dict[str, Any]) -> list[str]:
 def _where(about: dict[str, Any]) -> list[str]:
     versions = ("hdcodec", "python", "numpy", "constriction", "safetensors", "pillow", "torch")
     known = [f"{name} {about[name]}" for name in versions if about[name]]
-    places = [about["platform"], about["device"], *about["settings"]]
+    places = [about["platform"], about["device"], about["decoder"], *about["settings"]]
     if about["threads"]:
         places.append(f"{about['threads']} thread{'s' * (about['threads'] > 1)}")
     return [", ".join(known), ", ".join(place for place in places if place)]
@@ -59,7 +59,7 @@ def _line(file: dict[str, Any]) -> str:
     if file["error"]:
         return start + str(file["error"])
     if file["mean_gap"] is None:
-        return start + str(file["symbols_sha256"][:16])
+        return start + str(file["symbols_sha256"])[:16]
     return (
         f"{start}{file['symbols_sha256'][:16]}"
         f"  pixels off by {file['mean_gap']:.3f}, at worst {file['worst_gap']}"

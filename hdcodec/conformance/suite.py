@@ -1,7 +1,8 @@
 """The files, what they must decode to, and the comparison of the two.
 
-Beside each NAME.hdc lies NAME.png, its decoded picture at a quarter of its size; expected.json
-holds what `hdcodec.info` says of every file, and the sha256 of the weights behind them.
+Beside NAME.hdc lies NAME.png, its decoded picture at a quarter of its size, unless the symbols were
+never a picture's; expected.json holds what `hdcodec.info` says of every file, and the sha256 of the
+weights behind them.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def exact_facts(data: bytes) -> dict[str, Any]:
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """What is compared of a decoded picture."""
-    return image.reduce(SHRINK)
+    """What is compared of a decoded picture: colours as they are under any alpha."""
+    return Image.merge(image.mode, [band.reduce(SHRINK) for band in image.split()])
 
 
 def model_hashes(model: int) -> dict[str, str]:
@@ -106,7 +107,8 @@ def check(name: str, codec: Codec | None, out: Path | None = None) -> Result:
         result.symbols_sha256 = _check_symbols(name)
         if codec is not None:
             image = codec.decompress(read(name))
-            result.mean_gap, result.worst_gap = _check_pixels(name, image)
+            if (DATA / f"{name}.png").exists():
+                result.mean_gap, result.worst_gap = _check_pixels(name, image)
             if out is not None:
                 result.made_sha256 = _encode_again(name, codec, image, out)
     except (_DifferenceError, HdcError) as error:
