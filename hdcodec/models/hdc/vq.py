@@ -92,20 +92,21 @@ class LicFeatures(nn.Module):
 class Correction(nn.Module):
     """dec + s(w) * (dec * scale + shift), scale and shift from decoder and LIC features.
 
-    The strength s runs linearly between two learned values as the fidelity w goes from 0 to 1.
+    The strength s of each channel runs linearly between two learned values as the fidelity w goes
+    from 0 to 1.
     """
 
     def __init__(self, channels: int, lic_channels: int) -> None:
         super().__init__()
         self.enter = pointwise(channels + lic_channels, channels)
         self.leave = pointwise(channels, 2 * channels)
-        self.strength = nn.Parameter(torch.tensor([0.5, 1.0]))
+        self.strength = nn.Parameter(torch.tensor([[0.5], [1.0]]).repeat(1, channels))
         with torch.no_grad():
             self.leave.weight.mul_(0.2)
 
     def forward(self, x: Tensor, lic: Tensor, fidelity: Tensor) -> Tensor:
         scale, shift = self.leave(F.leaky_relu(self.enter(torch.cat([x, lic], 1)), 0.1)).chunk(2, 1)
-        low, high = self.strength
+        low, high = self.strength[:, None, :, None, None]
         y: Tensor = x + (low + fidelity * (high - low)) * (x * scale + shift)
         return y
 
