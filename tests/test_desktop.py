@@ -157,7 +157,7 @@ def test_every_shell_gets_a_script_it_understands(scripts: dict[str, str], tmp_p
             subprocess.run([shell, "-n", str(tmp_path / "script")], check=True)
 
 
-@pytest.mark.parametrize(
+COMPLETIONS = pytest.mark.parametrize(
     ("words", "expected"),
     [
         ("hdc com", {"compress", "compare"}),
@@ -167,6 +167,9 @@ def test_every_shell_gets_a_script_it_understands(scripts: dict[str, str], tmp_p
         ("hdc compress --device c", {"cpu", "cuda"}),
     ],
 )
+
+
+@COMPLETIONS
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
 def test_bash_completes(
     scripts: dict[str, str], path_with_hdc: str, words: str, expected: set[str]
@@ -176,6 +179,31 @@ def test_bash_completes(
     command, environment = ["bash", "-c", text], os.environ | {"PATH": path_with_hdc}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert set(done.stdout.split()) == expected, done.stderr
+
+
+@COMPLETIONS
+@pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish")
+def test_fish_completes(
+    scripts: dict[str, str], path_with_hdc: str, words: str, expected: set[str], tmp_path: Path
+) -> None:
+    (tmp_path / "hdc.fish").write_text(scripts["fish"])
+    text = f"source {tmp_path / 'hdc.fish'}; complete --do-complete '{words}'"
+    environment = os.environ | {"PATH": path_with_hdc, "HOME": str(tmp_path)}
+    command = ["fish", "--no-config", "-c", text]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert {line.split("\t")[0] for line in done.stdout.splitlines()} == expected, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh")
+def test_zsh_registers_the_completion(
+    scripts: dict[str, str], path_with_hdc: str, tmp_path: Path
+) -> None:
+    (tmp_path / "script").write_text(scripts["zsh"])
+    text = f"autoload -Uz compinit; compinit -D; source {tmp_path / 'script'}; print $_comps[hdc]"
+    environment = os.environ | {"PATH": path_with_hdc, "HOME": str(tmp_path)}
+    command = ["zsh", "-f", "-c", text]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "_hdc_completion"
 
 
 @pytest.mark.parametrize("words", ["hdc compress ph", "hdc info ph", "hdc compare a.png ph"])
