@@ -7,7 +7,6 @@ integer frequencies f are handed to it as f - 1 with `perfect=False`, which it r
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import constriction
@@ -21,6 +20,10 @@ Frequencies = NDArray[np.int64]
 
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
 _BLOCK = 1 << 16
+_UNIT = 256
+_LOG2 = np.array([((257 + k) ** _UNIT - 1).bit_length() - 8 * _UNIT for k in range(256)])
+"""log2((257 + k) / 256) in units of 1/256, rounded up; from integers alone."""
+
 _SPARE_BITS = 64
 """What symbols may hold beyond the bytes of a stream: what the coder has not yet written, and zeros
 that were."""
@@ -33,7 +36,7 @@ class Coder(Protocol):
 
     @property
     def bits(self) -> float:
-        """What all symbols so far carry."""
+        """What all symbols so far carry, rounded down; the same on every machine."""
         ...
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
@@ -48,23 +51,25 @@ class Encoder:
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
-        self.bits = 0.0
+        self._units = 0
+
+    @property
+    def bits(self) -> float:
+        return self._units / _UNIT
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
         """Append `symbols`; returns them."""
         assert symbols is not None
         if len(symbols):
             self._coder.encode(symbols, _FAMILY, _weights(frequencies))
-            self.bits += float(
-                24 * len(symbols) - np.log2(frequencies[np.arange(len(symbols)), symbols]).sum()
-            )
+            self._units += _information(symbols, frequencies)
         return symbols
 
     def finish(self, least: int = 0) -> bytes:
         """The stream without the zero bytes at its end (a decoder reads zeros there), but with at
         least `least` bytes and not so few that a decoder would refuse it."""
         words: NDArray[np.uint32] = self._coder.get_compressed()
-        least = max(least, math.ceil((self.bits - _SPARE_BITS) / 8))
+        least = max(least, -((_SPARE_BITS * _UNIT - self._units) // (8 * _UNIT)))
         return words.astype(">u4").tobytes().rstrip(b"\0").ljust(least, b"\0")
 
 
@@ -82,8 +87,12 @@ class Decoder:
         padded = stream + bytes(-len(stream) % 4)
         words = np.frombuffer(padded, dtype=">u4").astype(np.uint32)
         self._coder = constriction.stream.queue.RangeDecoder(words)
-        self._limit = 8 * len(stream) + _SPARE_BITS + 8
-        self.bits = 0.0
+        self._limit = _UNIT * (8 * len(stream) + _SPARE_BITS + 8)
+        self._units = 0
+
+    @property
+    def bits(self) -> float:
+        return self._units / _UNIT
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
         """Read one symbol per row of `frequencies`."""
@@ -93,8 +102,8 @@ class Decoder:
             read: Symbols = self._coder.decode(_FAMILY, _weights(frequencies))
         except (AssertionError, ValueError) as error:
             raise CorruptError("the range stream is corrupt") from error
-        self.bits += float(24 * len(read) - np.log2(frequencies[np.arange(len(read)), read]).sum())
-        if self.bits > self._limit:
+        self._units += _information(read, frequencies)
+        if self._units > self._limit:
             raise CorruptError("the range stream ends before its last symbol")
         return read
 
@@ -132,6 +141,13 @@ def code_blocks(
         for k in range(0, len(rows), _BLOCK)
     ]
     return np.concatenate(done) if done else np.zeros(0, np.int32)
+
+
+def _information(symbols: Symbols, frequencies: Frequencies) -> int:
+    """What symbols carry, in units of 1/256 bit, each rounded down by at most 3."""
+    mantissa, exponent = np.frexp(frequencies[np.arange(len(symbols)), symbols])
+    part = _LOG2[(512 * mantissa).astype(np.int64) - 256]
+    return int((_UNIT * (25 - exponent.astype(np.int64)) - part).sum())
 
 
 def _weights(frequencies: Frequencies) -> NDArray[np.float32]:
