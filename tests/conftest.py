@@ -1,15 +1,19 @@
 """Real photographs for all tests: those that lie inside scikit-image's wheel."""
 
+import sys
 from collections.abc import Iterator
 from importlib.resources import as_file, files
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from command import Hdc, Run
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from hdcodec import weights
 from hdcodec._symbols import symbol_codec
+from hdcodec.cli import main
 from hdcodec.codec import shared_codec
 from hdcodec.models.hdc.config import Config
 
@@ -18,6 +22,20 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 PHOTOS = {"astronaut": "astronaut.png", "coffee": "coffee.png", "cat": "chelsea.png"}
+
+
+@pytest.fixture
+def hdc(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Hdc:
+    """Runs the command in this process; `stdin` None is one that is closed, as Python has it."""
+
+    def run(*arguments: object, stdin: bytes | None = b"") -> Run:
+        stream = None if stdin is None else TextIOWrapper(BytesIO(stdin))
+        monkeypatch.setattr(sys, "stdin", stream)
+        code = main([str(argument) for argument in arguments])
+        captured = capsysbinary.readouterr()
+        return Run(code, captured.out, captured.err.decode())
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +108,7 @@ def tiny_config() -> Config:
         code_dim=4,
         vq_width=8,
         vq_depth=1,
-        drv=4,
+        drv=8,
         denoiser_width=8,
         predictor_width=12,
         predictor_depth=1,

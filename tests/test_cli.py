@@ -6,18 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from io import BytesIO, TextIOWrapper
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import numpy as np
 import pytest
+from command import Hdc, Run
 from PIL import Image
 
-from hdcodec.cli import main
 from hdcodec.cli._group import COMMANDS
 from hdcodec.format import Header, pack, unpack
 
@@ -25,33 +24,6 @@ FACTS = {"output", "width", "height", "model", "seconds"}
 COMPRESS_FACTS = FACTS | {"input", "bytes", "bpp", "quality"}
 DECOMPRESS_FACTS = FACTS | {"device"}
 MODULES = "import sys; from hdcodec.cli import main; main(sys.argv[1:]); print(*sys.modules)"
-
-
-class Run(NamedTuple):
-    code: int
-    out: bytes
-    err: str
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        assert self.code == 0, self.err
-        return dict(json.loads(self.out))
-
-
-Hdc = Callable[..., Run]
-
-
-@pytest.fixture
-def hdc(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Hdc:
-    """Runs the command in this process; the networks run on the CPU."""
-
-    def run(*arguments: object, stdin: bytes = b"") -> Run:
-        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(stdin)))
-        code = main([str(argument) for argument in arguments])
-        captured = capsysbinary.readouterr()
-        return Run(code, captured.out, captured.err.decode())
-
-    return run
 
 
 @pytest.fixture

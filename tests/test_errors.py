@@ -8,30 +8,23 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from command import Hdc, Run
 from PIL import Image
 
 import hdcodec
 from hdcodec import _atomic, _errors, _symbols, batch, weights
 from hdcodec.batch import Plan
-from hdcodec.cli import main
 from hdcodec.conformance.suite import DATA
 
 PACKAGE = Path(hdcodec.__file__).parent
 DOCUMENT = (PACKAGE.parent / "docs" / "errors.md").read_text()
 KINDS = [kind for kind in vars(_errors).values() if isinstance(kind, type)]
 TOOLS = ("eval", "perceptual", "train")
-
-
-class Run(NamedTuple):
-    code: int
-    out: bytes
-    err: str
 
 
 def messages(heading: str) -> list[str]:
@@ -64,23 +57,6 @@ def assert_failed(run: Run, *words: str, code: int = 1) -> None:
     assert line.startswith("hdc: ")
     assert is_documented(line.removeprefix("hdc: ")), line
     assert all(word in line for word in words), line
-
-
-Hdc = Callable[..., Run]
-
-
-@pytest.fixture
-def hdc(capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Hdc:
-    """Runs the command in this process; None is a stdin that is closed, as Python has it."""
-
-    def run(*arguments: object, stdin: bytes | None = b"") -> Run:
-        stream = None if stdin is None else TextIOWrapper(BytesIO(stdin))
-        monkeypatch.setattr(sys, "stdin", stream)
-        code = main([str(argument) for argument in arguments])
-        captured = capsysbinary.readouterr()
-        return Run(code, captured.out, captured.err.decode())
-
-    return run
 
 
 @pytest.fixture

@@ -115,6 +115,7 @@ class Run:
 
     @property
     def existing(self) -> "Existing":
+        """What becomes of a file whose output is there."""
         if self.skip_existing:
             return "skip"
         return "replace" if self.force else "fail"

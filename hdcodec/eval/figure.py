@@ -40,6 +40,7 @@ class Coded:
     factor: float = 1
 
     def panel(self, name: str) -> Panel:
+        """The picture under its name, size and rate."""
         bpp = len(self.data) * 8 / (self.image.width * self.image.height)
         scaled = "" if self.factor == 1 else f", coded at 1/{self.factor:g} size"
         return Panel(self.image, name, f"{len(self.data):,} bytes, {bpp:.3f} bpp{scaled}")

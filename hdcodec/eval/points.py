@@ -174,6 +174,7 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def key(row: Row) -> Key:
+    """What tells a measurement from all others; raises KeyError."""
     return (row["codec"], row["version"], row["setting"], row["image"], row["digest"])
 
 

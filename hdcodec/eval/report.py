@@ -131,6 +131,7 @@ class Report:
 
 
 def grid(first: str, heads: Iterable[str]) -> Table:
+    """An empty table in Markdown: a column of names, then one of numbers per head."""
     table = Table(box=box.MARKDOWN)
     table.add_column(first, no_wrap=True)
     for head in heads:
@@ -145,10 +146,12 @@ def _markdown(console: Console, table: Table) -> str:
 
 
 def number(name: str, value: float) -> str:
+    """A metric's value with its digits, or a dash for NaN."""
     return MISSING if math.isnan(value) else f"{value:.{METRICS[name].digits}f}"
 
 
 def counted(pair: tuple[float, int]) -> dict[str, Any]:
+    """A mean and the number of pictures in it, for JSON."""
     return {"value": finite(pair[0]), "images": pair[1]}
 
 

@@ -54,12 +54,14 @@ class Packed:
     fields: tuple[Field, ...]
 
     def pack(self, values: Mapping[str, int]) -> bytes:
+        """The fields' values in one byte, the first one highest."""
         byte = 0
         for width, field in zip(self.widths, self.fields, strict=True):
             byte = byte << width | values[field.name]
         return bytes([byte])
 
     def parse(self, reader: Reader) -> dict[str, int]:
+        """The fields' values from the next byte; raises TruncatedError."""
         byte = reader.byte("header")
         values = {}
         for width, field in zip(reversed(self.widths), reversed(self.fields), strict=True):
@@ -76,12 +78,15 @@ class Varint:
 
     @property
     def fields(self) -> tuple[Field, ...]:
+        """The one field."""
         return (self.field,)
 
     def pack(self, values: Mapping[str, int]) -> bytes:
+        """The field's value, seven bits a byte."""
         return pack_varint(values[self.field.name])
 
     def parse(self, reader: Reader) -> dict[str, int]:
+        """The field's value from the next bytes; raises TruncatedError, CorruptError."""
         return {self.field.name: parse_varint(reader, self.field.name)}
 
 

@@ -40,9 +40,11 @@ class Span:
     high: int
 
     def seen(self, stride: int) -> slice:
+        """All that it sees, in an array of that stride."""
         return slice(self.low // stride, self.high // stride)
 
     def own(self, stride: int) -> slice:
+        """Its own ones, in an array of that stride."""
         return slice(self.start // stride, self.stop // stride)
 
     def inner(self, stride: int) -> slice:
