@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from hdcodec import Codec, info, weights
 from hdcodec.models.hdc.config import Config
@@ -21,6 +21,7 @@ from hdcodec.train.__main__ import main
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import export
 from hdcodec.train.loop import Settings
+from hdcodec.train.optimizer import Optimizer
 from hdcodec.train.restore import restore
 from hdcodec.train.run import (
     ORDER,
@@ -122,10 +123,11 @@ def test_late_in_a_stage_exactly_its_parts_learn(
     tmp_path: Path,
     stage: str,
 ) -> None:
-    """The second half of a stage adds losses, so that all of its parts have a gradient."""
+    """The end of a stage adds losses, and a head that begins at zero lets gradients through in the
+    second step: so all of its parts learn."""
     model = start(stage, trained, None, tiny_config)
     before = cloned(model)
-    settings = Settings(out=tmp_path, minutes=100, max_steps=1)
+    settings = Settings(out=tmp_path, minutes=100, max_steps=2)
     trainer = prepare(stage, model, crops(data), settings, metric_weights)
     trainer.seconds = 95 * 60.0
     average = cloned(trainer.run())
@@ -165,10 +167,43 @@ def test_resuming_continues_the_counters(
     old, new = checkpoint(trained / "vq.pt"), checkpoint(path)
     assert new["step"] == 3
     assert new["seconds"] > old["seconds"]
-    steps = {int(state["step"]) for state in new["optimizer"]["state"].values()}
+    steps = {int(s["step"]) for part in new["optimizer"] for s in part["state"].values()}
     assert max(steps) == 3
     name = "vq_encoder.net.4.weight"
     assert not torch.equal(old["model"][name], new["model"][name])
+
+
+NO_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
+
+
+@NO_MUON
+def test_muon_moves_matrices_alike_in_all_directions() -> None:
+    matrix = nn.Parameter(torch.zeros(64, 32, 1, 1))
+    vector = nn.Parameter(torch.zeros(64))
+    optimizer = Optimizer("muon", [matrix, vector], lr=1.0)
+    matrix.grad, vector.grad = torch.randn(64, 32, 1, 1), torch.randn(64)
+    optimizer.step(0.01)
+    sizes = torch.linalg.svdvals(matrix.detach()[:, :, 0, 0]) / (0.01 * 0.2 * 64**0.5)
+    assert sizes.min() > 0.5
+    assert sizes.max() < 1.5
+    assert torch.allclose(vector.abs(), torch.tensor(0.01), rtol=1e-3)
+    optimizer.zero_grad()
+    assert matrix.grad is None
+
+
+@NO_MUON
+def test_a_stage_with_muon_can_be_resumed(
+    data: Path, metric_weights: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"metric_weights": metric_weights, "config": tiny_config, "batch": 2}
+    options |= {"data": data, "out": tmp_path, "minutes": 10, "optimizer": "muon"}
+    train("lic", max_steps=2, **options)
+    first = checkpoint(tmp_path / "lic.pt")
+    train("lic", max_steps=3, resume=True, **options)
+    second = checkpoint(tmp_path / "lic.pt")
+    assert second["step"] == 3
+    name = "lic.synthesis.coarse.0.weight"
+    assert not torch.equal(first["model"][name], second["model"][name])
 
 
 def test_resuming_a_finished_stage_changes_nothing(

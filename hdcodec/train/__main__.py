@@ -9,6 +9,7 @@ import click
 
 from hdcodec._errors import HdcError
 
+from .optimizer import OPTIMIZERS
 from .run import ORDER, export_weights, measure_throughput, train
 
 
@@ -50,6 +51,7 @@ def _add_stage(name: str) -> None:
     @click.option("--batch", default=16, show_default=True)
     @click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
     @click.option("--lr", type=float, help="Peak learning rate; default: the stage's own.")
+    @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True)
     @click.option(
         "--begin",
         default=0.0,

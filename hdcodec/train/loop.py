@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .data import Crops
+from .optimizer import Optimizer
 
 Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, dict[str, float]]]
 """(batch, progress 0..1, generator) -> loss and named figures for the log."""
@@ -32,6 +33,7 @@ class Settings:
     out: Path
     minutes: float
     lr: float = 1e-3
+    optimizer: str = "adamw"
     begin: float = 0.0
     lr_end: float = 0.03
     warmup_steps: int = 200
@@ -89,9 +91,7 @@ class Trainer:
             settings,
         )
         self.parameters = trained
-        self.optimizer = torch.optim.AdamW(
-            trained, lr=settings.lr, betas=(0.9, 0.98), weight_decay=1e-4
-        )
+        self.optimizer = Optimizer(settings.optimizer, trained, settings.lr)
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
         self.averaged: list[Tensor] = [a for a, b in pairs if b.requires_grad]
@@ -134,16 +134,14 @@ class Trainer:
             * min(1.0, (self.step + 1) / self.set.warmup_steps)
             * cosine(progress, self.set.lr_end)
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
         with autocast(self.set.device):
             done = self.set.begin + (1 - self.set.begin) * progress
             loss, figures = self.loss(batch, done, generator)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.set.clip))
         if math.isfinite(norm):
-            self.optimizer.step()
+            self.optimizer.step(lr)
         self._update_average()
         self.step += 1
         return {

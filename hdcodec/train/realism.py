@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hdcodec.perceptual import DISTS
 
 DISTS_WEIGHT = 3.0
-ADVERSARY_WEIGHT = 0.05
+ADVERSARY_WEIGHT = 0.15
 PATCH = 64
 """Side of the patches seen: VGG costs as much as all of the codec, and texture is local."""
 

@@ -42,6 +42,7 @@ def train(
     batch: int = 16,
     crop: int = 128,
     lr: float | None = None,
+    optimizer: str = "adamw",
     begin: float = 0.0,
     threads: int | None = None,
     max_steps: int | None = None,
@@ -68,6 +69,7 @@ def train(
         out=out,
         minutes=minutes,
         lr=lr or STAGES[stage].lr,
+        optimizer=optimizer,
         begin=begin,
         device=device,
         resume=resume,
@@ -101,7 +103,7 @@ def prepare(
     for module in learning:
         module.requires_grad_(True)
     lpips = _lpips(metric_weights, settings.device)
-    realism = _realism(metric_weights, settings.device) if stage == ORDER[-1] else None
+    realism = _realism(metric_weights, settings.device) if STAGES[stage].realism else None
     loss = STAGES[stage].loss(model, lpips, realism)
     if compiled:
         model.lic.compile()

@@ -41,10 +41,12 @@ def decoded(
     """Base image and decoder's picture, with the float twins in place of the integer networks."""
     out = model.lic(x, quality)
     indices = tokens(model, x, out.base.clamp(0, 1))
-    kept = most_uncertain(model.prior(out.latent, out.hyper), torch.tensor([keep], device=x.device))
+    logits = model.prior(out.coded.latent, out.coded.hyper)
+    kept = most_uncertain(logits, torch.tensor([keep], device=x.device))
     noise = torch.randn(1, 2 * model.cfg.drv, x.shape[2] // 32, x.shape[3] // 32).to(x.device)
     strength = torch.full((1, 1, 1, 1), fidelity, device=x.device)
-    return [out.base, model.reconstruct(out.latent, quality, indices, kept, noise, strength)]
+    fused = model.reconstruct(out.coded.latent, quality, indices, kept, noise, strength)
+    return [out.base, fused]
 
 
 def _centre(photo: Pixels) -> Tensor:

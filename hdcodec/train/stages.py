@@ -1,7 +1,7 @@
 """What each stage trains and by which loss.
 
-The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`. Only the named parts of the
-model learn in a stage; everything else is frozen.
+The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`. Only the named parts
+of the model learn in a stage; everything else is frozen. `control` is what they must beat.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Stage:
     parts: tuple[str, ...]
     loss: Callable[[HdcModel, LPIPS, Realism | None], Loss]
     lr: float = 1e-3
+    realism: bool = False
 
 
 class Decoded(NamedTuple):
@@ -86,7 +87,7 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
         quality = random_quality(x, generator)
         out = model.lic(x, quality)
         pixels = x.shape[2] * x.shape[3]
-        bpp = (out.y_bits + out.z_bits) / pixels
+        bpp = (out.coded.y_bits + out.coded.z_bits) / pixels
         mse = squared_error(out.base, x)
         seen = torch.zeros_like(mse)
         distortion = 1.4 * MSE_WEIGHT * mse
@@ -98,7 +99,7 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
         return (factor**-0.5 * (bpp + factor * distortion)).mean(), {
             "bpp_low": mean(bpp[low]),
             "bpp_high": mean(bpp[~low]),
-            "z_bpp": mean(out.z_bits / pixels),
+            "z_bpp": mean(out.coded.z_bits / pixels),
             "psnr_low": psnr(mse[low]),
             "psnr_high": psnr(mse[~low]),
             "lpips": mean(seen),
@@ -117,12 +118,13 @@ def vq_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
         alone = x.shape[0] if progress < FUSE_FROM else max(1, x.shape[0] // 4)
         seen_base = torch.full_like(x, 0.5)
         if alone < x.shape[0]:
-            base = decode(model, x[alone:], generator, FUSE_BELOW).base
+            lic = decode(model, x[alone:], generator, FUSE_BELOW)
+            base = lic.base
             seen_base[alone:] = base
         codes, indices, commitment = model.codebook.quantise(model.vq_encoder(x, seen_base))
         picture = model.vq_decoder(codes[:alone])
         if alone < x.shape[0]:
-            eighth, sixteenth = model.lic_features(base)
+            eighth, sixteenth = model.lic_features(base, lic.features)
             fidelity = random_fidelity(base, generator)
             fused = model.vq_decoder(codes[alone:], (base, eighth, sixteenth), fidelity)
             picture = torch.cat([picture, fused])
@@ -152,7 +154,7 @@ def prior_loss(model: HdcModel, _: LPIPS, __: object) -> Loss:
         logits = model.prior(lic.latent, lic.hyper).float()
         bits = F.cross_entropy(logits, indices, reduction="none") / math.log(2)
         kept = most_uncertain(logits, random_keep(x, generator))
-        _, sixteenth = model.lic_features(lic.base)
+        _, sixteenth = model.lic_features(lic.base, lic.features)
         drv = x.new_zeros(x.shape[0], model.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
         guess = model.predictor(model.codebook.lookup(indices), kept, sixteenth, drv).float()
         missing, right = missing_loss(guess, indices, kept)
@@ -174,7 +176,7 @@ def drv1_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
     ) -> tuple[Tensor, dict[str, float]]:
         lic = decode(model, x, generator)
         first, second = model.drv_encoder(x, lic.base)
-        total, figures, _ = task_loss(model, lpips, x, lic, first, second, generator)
+        total, figures, _ = task_loss(model, lpips, x, lic, (first, second), None, generator)
         return total, figures
 
     return loss
@@ -192,13 +194,13 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
             targets = model.drv_encoder(x, lic.base)
         steps = int(torch.tensor([1, 2, 4])[torch.randint(0, 3, (1,), generator=generator)])
         condition = model.condition(lic.features)
-        sampled = []
+        sampled, noises = [], []
         for denoiser, target in zip(model.denoisers, targets, strict=True):
-            noise = torch.randn(target.shape, generator=generator).to(x.device)
-            sampled.append(sample(denoiser, condition, noise, steps))  # type: ignore[arg-type]
+            noises.append(torch.randn(target.shape, generator=generator).to(x.device))
+            sampled.append(sample(denoiser, condition, noises[-1], steps))  # type: ignore[arg-type]
         imitation = sum(F.l1_loss(a, b.float()) for a, b in zip(sampled, targets, strict=True))
-        first, second = sampled
-        total, figures, out = task_loss(model, lpips, x, lic, first, second, generator)
+        drvs, noise = (sampled[0], sampled[1]), torch.cat(noises, 1)
+        total, figures, out = task_loss(model, lpips, x, lic, drvs, noise, generator)
         figures |= {"imitation": mean(torch.as_tensor(imitation))}
         pull, more = realism.loss(
             out.picture, x, out.fidelity, generator, progress >= ADVERSARY_FROM
@@ -208,63 +210,108 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
     return loss
 
 
+def control_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
+    """The decoder as one large enhancement: MSE + LPIPS alone, no indices, no DRV, no noise.
+
+    Decoded with `Ablation(drv=False, predictor=False, texture=False)`, no kept index, fidelity 1.
+    """
+
+    def loss(
+        x: Tensor, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        lic = decode(model, x, generator)
+        n, cfg = x.shape[0], model.cfg
+        drv = x.new_zeros(n, cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+        x_lic = model.enhancer(lic.base, lic.features, drv)
+        codes = x.new_zeros(n, cfg.code_dim, x.shape[2] // 16, x.shape[3] // 16)
+        seen_lic = (x_lic, *model.lic_features(x_lic, lic.features))
+        picture = model.vq_decoder(codes, seen_lic, x.new_ones(n, 1, 1, 1))
+        mse, seen = both_errors(lpips, x, x_lic, picture, generator)
+        distortion = MSE_WEIGHT * mse + seen
+        return 0.5 * distortion[:n].mean() + distortion[n:].mean(), {
+            "base_db": psnr(squared_error(lic.base, x)),
+            **figures_of(mse, seen),
+        }
+
+    return loss
+
+
+def both_errors(
+    lpips: LPIPS, x: Tensor, x_lic: Tensor, picture: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Squared errors and LPIPS of N LIC images, then of N pictures: 2N each."""
+    both = torch.cat([x_lic.float(), picture.float()])
+    views = shifted(torch.cat([both.clamp(-0.05, 1.05), x]), generator)
+    with torch.no_grad():
+        original = lpips.features(views[len(both) :])
+    taps = lpips.features(views[: len(both)])
+    seen = lpips.distance(taps, [torch.cat([tap, tap]) for tap in original])
+    return squared_error(both, torch.cat([x, x])), seen
+
+
+def figures_of(mse: Tensor, seen: Tensor) -> dict[str, float]:
+    """What the log says of the errors of LIC images and pictures."""
+    (lic_mse, out_mse), (lic_seen, out_seen) = mse.chunk(2), seen.chunk(2)
+    return {
+        "lic_db": psnr(lic_mse),
+        "lic_lpips": mean(lic_seen),
+        "out_db": psnr(out_mse),
+        "out_lpips": mean(out_seen),
+    }
+
+
 def task_loss(
     model: HdcModel,
     lpips: LPIPS,
     x: Tensor,
     lic: Decoded,
-    first: Tensor,
-    second: Tensor,
+    drvs: tuple[Tensor, Tensor],
+    noise: Tensor | None,
     generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float], Fused]:
     """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs."""
+    first, second = drvs
     x_lic = model.enhancer(lic.base, lic.features, first)
     indices = tokens(model, x, lic.base)
     with torch.no_grad():
         logits = model.prior(lic.latent, lic.hyper)
     kept = most_uncertain(logits, random_keep(x, generator))
-    eighth, sixteenth = model.lic_features(x_lic)
+    eighth, sixteenth = model.lic_features(x_lic, lic.features)
     codes = model.codebook.lookup(indices)
     guess = model.predictor(codes, kept, sixteenth, second).float()
     missing, right = missing_loss(guess, indices, kept)
     fidelity = random_fidelity(x, generator)
     mixed = mix_codes(codes, kept, guess, model.codebook.vectors())
-    picture = model.vq_decoder(mixed, (x_lic, eighth, sixteenth), fidelity)
-    both = torch.cat([x_lic.float(), picture.float()])
-    mse, n = squared_error(both, torch.cat([x, x])), x.shape[0]
-    views = shifted(torch.cat([both.clamp(-0.05, 1.05), x]), generator)
-    with torch.no_grad():
-        original = lpips.features(views[2 * n :])
-    taps = lpips.features(views[: 2 * n])
-    seen = lpips.distance(taps, [torch.cat([tap, tap]) for tap in original])
-    exact = 0.25 + 0.75 * fidelity.flatten()
+    picture = model.vq_decoder(mixed, (x_lic, eighth, sixteenth), fidelity, noise)
+    mse, seen = both_errors(lpips, x, x_lic, picture, generator)
+    n = x.shape[0]
+    w = fidelity.flatten()
     total = (
         0.5 * (MSE_WEIGHT * mse[:n] + seen[:n]).mean()
-        + (MSE_WEIGHT * exact * mse[n:] + seen[n:]).mean()
+        + (MSE_WEIGHT * (0.1 + 0.9 * w) * mse[n:] + (2 - w) * seen[n:]).mean()
     )
     return (
         total + 0.02 * missing,
         {
             "base_db": psnr(squared_error(lic.base, x)),
-            "lic_db": psnr(mse[:n]),
-            "lic_lpips": mean(seen[:n]),
-            "out_db": psnr(mse[n:]),
-            "out_lpips": mean(seen[n:]),
+            **figures_of(mse, seen),
             "missing_nats": mean(missing),
             "predicted_percent": 100 * right,
         },
-        Fused(picture, fidelity.flatten()),
+        Fused(picture, w),
     )
 
 
-@torch.no_grad()
 def decode(
     model: HdcModel, x: Tensor, generator: torch.Generator, below: int = QUALITIES
 ) -> Decoded:
-    """What the frozen LIC stream makes of a batch at random qualities (under `below`)."""
+    """What the LIC stream makes of a batch at random qualities (under `below`), its encoder and
+    entropy networks frozen."""
     quality = random_quality(x, generator, below)
-    out = model.lic(x, quality)
-    return Decoded(quality, out.base.float().clamp(0, 1), out.features, out.latent, out.hyper)
+    with torch.no_grad():
+        coded = model.lic.code(x, quality)
+    base, features = model.lic.decode(coded.latent, quality)
+    return Decoded(quality, base.float().clamp(0, 1), features, coded.latent, coded.hyper)
 
 
 @torch.no_grad()
@@ -298,8 +345,9 @@ def random_quality(x: Tensor, generator: torch.Generator, below: int = QUALITIES
 
 
 def random_keep(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A kept fraction of the file format per sample."""
-    codes = torch.randint(0, KEEP_CODES, (x.shape[0],), generator=generator)
+    """A kept fraction of the file format per sample; half of them none, as most files have it."""
+    codes = torch.randint(1 - KEEP_CODES, KEEP_CODES, (x.shape[0],), generator=generator)
+    codes = codes.clamp(min=0)
     return ((codes / (KEEP_CODES - 1)) ** 2).to(x.device)
 
 
@@ -352,5 +400,11 @@ STAGES: dict[str, Stage] = {
     "vq": Stage(("vq_encoder", "codebook", "vq_decoder", "lic_features"), vq_loss),
     "prior": Stage(("prior", "predictor"), prior_loss),
     "drv1": Stage(("drv_encoder", *_FUSION), drv1_loss, 6e-4),
-    "drv2": Stage(("condition", "denoisers", *_FUSION), drv2_loss, 5e-4),
+    "drv2": Stage(("condition", "denoisers", *_FUSION), drv2_loss, 5e-4, realism=True),
+    "joint": Stage(
+        ("lic.synthesis", "condition", "denoisers", *_FUSION), drv2_loss, 3e-4, realism=True
+    ),
+    "control": Stage(
+        ("lic.synthesis", "enhancer", "vq_decoder", "lic_features"), control_loss, 3e-4
+    ),
 }

@@ -70,16 +70,23 @@ class Patches(nn.Module):
 
 
 class PixelHead(nn.Module):
-    """Features at 1/8 resolution -> N x `cout` x H x W (float32 also under autocast), by three
-    shuffles with 3x3 convolutions between them (a single x8 shuffle leaves a visible grid)."""
+    """Features at 1/8 resolution -> N x 3 x H x W (float32 also under autocast), by three
+    shuffles with 3x3 convolutions between them (a single x8 shuffle leaves a visible grid).
+    With `zero` its picture is 0 everywhere before it is trained."""
 
-    def __init__(self, channels: int, cout: int = 3, quarter: int = 48, half: int = 24) -> None:
+    def __init__(
+        self, channels: int, zero: bool = False, quarter: int = 48, half: int = 24
+    ) -> None:
         super().__init__()
         self.to_quarter = up(channels, quarter)
         self.at_quarter = nn.Conv2d(quarter, quarter, 3, padding=1)
         self.to_half = up(quarter, half)
         self.at_half = nn.Conv2d(half, half, 3, padding=1)
-        self.to_full = nn.Sequential(nn.Conv2d(half, 4 * cout, 3, padding=1), nn.PixelShuffle(2))
+        last = nn.Conv2d(half, 12, 3, padding=1)
+        self.to_full = nn.Sequential(last, nn.PixelShuffle(2))
+        if zero:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.to_quarter(x)

@@ -105,11 +105,7 @@ class Enhancer(nn.Module):
             with torch.no_grad():
                 layer.weight.mul_(0.2)  # type: ignore[operator]
         self.blocks = nn.ModuleList(Block(w) for _ in range(4))
-        self.head = PixelHead(w)
-        last = self.head.to_full[0]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        self.head = PixelHead(w, zero=True)
 
     def forward(self, base: Tensor, features: Tensor, drv: Tensor) -> Tensor:
         x = features

@@ -30,15 +30,21 @@ from .fixed import FixedNet, Layer, mixer
 _LOG_SCALE = (math.log(0.004), (LOG_SCALE_MIN + SCALE_STEP * (SCALES - 1)) / 2**FRACTION_BITS)
 
 
+class Coded(NamedTuple):
+    """Training view of a coded batch: decoded latents, hyper features, bits per sample."""
+
+    latent: Tensor
+    hyper: Tensor
+    y_bits: Tensor
+    z_bits: Tensor
+
+
 class LicOutput(NamedTuple):
     """Training view of the LIC stream; rates in bits per sample, `base` N x 3 x H x W."""
 
     base: Tensor
     features: Tensor
-    latent: Tensor
-    hyper: Tensor
-    y_bits: Tensor
-    z_bits: Tensor
+    coded: Coded
 
 
 def interpolate(levels: Tensor, quality: Tensor) -> Tensor:
@@ -175,6 +181,12 @@ class Lic(nn.Module):
         return base, features
 
     def forward(self, x: Tensor, quality: Tensor) -> LicOutput:
+        coded = self.code(x, quality)
+        return LicOutput(*self.decode(coded.latent, quality), coded)
+
+    def code(self, x: Tensor, quality: Tensor) -> Coded:
+        """Pixels in [0, 1] -> what the bitstream would hold, rounding with straight-through
+        gradients in the latents and by noise in the bits."""
         y, z = self.encode(x, quality)
         y, z = y.float().clamp(-SYMBOL_MAX, SYMBOL_MAX), z.float().clamp(-SYMBOL_MAX, SYMBOL_MAX)
         z_scale = interpolate(self.entropy.z_log_scale, quality)[:, :, None, None].expand_as(z)
@@ -182,10 +194,7 @@ class Lic(nn.Module):
         hyper = self.entropy.hyper_features(rounded(z), quality)
         latent, mean, log_scale = self._parts(y, hyper)
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
-        base, features = self.decode(latent, quality)
-        return LicOutput(
-            base, features, latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1)
-        )
+        return Coded(latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))
 
     def _parts(self, y: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         latent = torch.zeros_like(y)

@@ -25,6 +25,7 @@ class Ablation:
     vq: bool = True
     predictor: bool = True
     correction: bool = True
+    texture: bool = True
 
 
 class HdcModel(nn.Module):
@@ -68,14 +69,17 @@ class HdcModel(nn.Module):
     def fuse(
         self,
         x_lic: Tensor,
+        features: Tensor,
         indices: Tensor,
         kept: Tensor,
         drv: Tensor,
+        noise: Tensor,
         fidelity: Tensor,
         use: Ablation = Ablation(),
     ) -> Tensor:
-        """LIC image, `indices` N x h x w, `kept` N x 1 x h x w -> picture, N x 3 x H x W."""
-        eighth, sixteenth = self.lic_features(x_lic)
+        """LIC image and features, `indices` N x h x w, `kept` N x 1 x h x w, the second DRV, the
+        noise of both -> picture, N x 3 x H x W."""
+        eighth, sixteenth = self.lic_features(x_lic, features)
         if use.predictor:
             codes = self.complete(indices, kept, sixteenth, drv)
         else:
@@ -83,7 +87,8 @@ class HdcModel(nn.Module):
         if not use.correction:
             plain: Tensor = self.vq_decoder(codes)
             return plain
-        out: Tensor = self.vq_decoder(codes, (x_lic, eighth, sixteenth), fidelity)
+        lic = (x_lic, eighth, sixteenth)
+        out: Tensor = self.vq_decoder(codes, lic, fidelity, noise if use.texture else None)
         return out
 
     def reconstruct(
@@ -106,7 +111,9 @@ class HdcModel(nn.Module):
         if not use.drv:
             first, second = torch.zeros_like(first), torch.zeros_like(second)
         x_lic = self.enhancer(base, features, first) if use.enhancement else base
-        return self.fuse(x_lic, indices, kept, second, fidelity, use) if use.vq else x_lic
+        if not use.vq:
+            return x_lic
+        return self.fuse(x_lic, features, indices, kept, second, noise, fidelity, use)
 
 
 def mix_codes(codes: Tensor, kept: Tensor, logits: Tensor, vectors: Tensor) -> Tensor:

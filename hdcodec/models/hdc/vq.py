@@ -15,6 +15,9 @@ from .blocks import Block, Patches, PixelHead, down, pointwise, stack, up
 from .config import Config
 from .fixed import FixedNet, Layer, mixer
 
+NOISE_FOLD = 4
+"""Noise at 1/32 with 2 * drv channels is laid out at 1/8 with a sixteenth of them."""
+
 
 class VqEncoder(nn.Module):
     """Picture and base image -> vectors to be quantised, N x code_dim x H/16 x W/16."""
@@ -75,18 +78,43 @@ class Codebook(nn.Module):
 
 
 class LicFeatures(nn.Module):
-    """Features of the LIC image at 1/8 and 1/16, for correction and index prediction."""
+    """Features of the LIC stream at 1/8 and 1/16, for correction and index prediction.
+
+    They come from the LIC image and from the features that its base was made of.
+    """
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.eighth = nn.Sequential(Patches(cfg.decoder_detail), Block(cfg.decoder_detail))
+        self.synthesis = pointwise(cfg.detail_width, cfg.decoder_detail)
+        nn.init.zeros_(self.synthesis.weight)
         self.sixteenth = nn.Sequential(
             down(cfg.decoder_detail, cfg.predictor_width), Block(cfg.predictor_width)
         )
 
-    def forward(self, x_lic: Tensor) -> tuple[Tensor, Tensor]:
-        eighth = self.eighth(x_lic)
+    def forward(self, x_lic: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """`x_lic` N x 3 x H x W, `features` of the synthesis N x detail_width x H/8 x W/8."""
+        patches, block = self.eighth
+        eighth = block(patches(x_lic) + self.synthesis(features))
         return eighth, self.sixteenth(eighth)
+
+
+class Texture(nn.Module):
+    """x + (1 - w) * (strength by x) * noise: what no decoder can know, in place of a repetition.
+
+    A network that has nothing to go by draws the same eight pixels again and again; noise tells its
+    positions apart (per-layer noise of StyleGAN, Karras et al. 2019, with a strength by place).
+    """
+
+    def __init__(self, channels: int, noise: int) -> None:
+        super().__init__()
+        self.strength = pointwise(channels, channels)
+        self.noise = nn.Conv2d(noise, channels, 1, bias=False)
+        nn.init.zeros_(self.noise.weight)
+
+    def forward(self, x: Tensor, noise: Tensor, fidelity: Tensor) -> Tensor:
+        y: Tensor = x + (1 - fidelity) * self.strength(x) * self.noise(noise)
+        return y
 
 
 class Correction(nn.Module):
@@ -112,7 +140,8 @@ class Correction(nn.Module):
 
 
 class VqDecoder(nn.Module):
-    """Codewords -> picture; with LIC features each scale, and the pixels, are corrected by them."""
+    """Codewords -> picture; with LIC features each scale is corrected by them, and what comes of it
+    is added to the LIC image."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
@@ -126,35 +155,35 @@ class VqDecoder(nn.Module):
         self.coarse = nn.ModuleList(Block(w) for _ in range(cfg.decoder_depth))
         self.coarse_fix = nn.ModuleList(Correction(w, lic16) for _ in range(2))
         self.up = up(w, d)
+        self.texture = Texture(d, 2 * cfg.drv // NOISE_FOLD**2)
         self.detail = nn.ModuleList(Block(d) for _ in range(cfg.decoder_detail_depth))
         self.detail_fix = nn.ModuleList(Correction(d, lic8) for _ in range(2))
-        self.head = PixelHead(d, cout=4)
-        self.gate = nn.Parameter(torch.tensor([2.0, 4.0]))
+        self.head = PixelHead(d)
+        self.fused_head = PixelHead(d, zero=True)
 
     def forward(
         self,
         codes: Tensor,
         lic: tuple[Tensor, Tensor, Tensor] | None = None,
         fidelity: Tensor | None = None,
+        noise: Tensor | None = None,
     ) -> Tensor:
         """`codes` N x code_dim x h x w; `lic` the LIC image and its features at 1/8 and 1/16;
-        `fidelity` N x 1 x 1 x 1 in [0, 1]. Returns N x 3 x 16h x 16w, not clipped."""
+        `fidelity` N x 1 x 1 x 1 in [0, 1]; `noise` N x 2 * drv x h/2 x w/2, that the DRVs are
+        sampled from. Returns N x 3 x 16h x 16w, not clipped."""
         if lic is None or fidelity is None:
             return self._plain(codes)
         x_lic, eighth, sixteenth = lic
         x = self.coarse_fix[0](self.enter(codes), sixteenth, fidelity)
         for block in self.coarse:
             x = block(x)
-        x = self.detail_fix[0](
-            self.up(self.coarse_fix[1](x, sixteenth, fidelity)), eighth, fidelity
-        )
+        x = self.up(self.coarse_fix[1](x, sixteenth, fidelity))
+        x = self.detail_fix[0](x, eighth, fidelity)
+        if noise is not None:
+            x = self.texture(x, F.pixel_shuffle(noise, NOISE_FOLD), fidelity)
         for block in self.detail:
             x = block(x)
-        out = self.head(self.detail_fix[1](x, eighth, fidelity))
-        picture, gate = out[:, :3] + 0.5, out[:, 3:]
-        low, high = self.gate
-        strength = torch.sigmoid(gate + low + fidelity * (high - low))
-        y: Tensor = picture + strength * (x_lic - picture)
+        y: Tensor = x_lic + self.fused_head(self.detail_fix[1](x, eighth, fidelity))
         return y
 
     def _plain(self, codes: Tensor) -> Tensor:
@@ -164,7 +193,7 @@ class VqDecoder(nn.Module):
         x = self.up(x)
         for block in self.detail:
             x = block(x)
-        picture: Tensor = self.head(x)[:, :3] + 0.5
+        picture: Tensor = self.head(x) + 0.5
         return picture
 
 
