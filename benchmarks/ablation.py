@@ -1,11 +1,14 @@
 """What each part of the decoder contributes, at equal size of the whole file.
 
-    python benchmarks/ablation.py FOLDER [--bpp 0.03 ...] [--metric-weights DIR] [--side 384]
+    python benchmarks/ablation.py FOLDER [--bpp 0.03 ...] [--control CHECKPOINT]
+        [--metric-weights DIR] [--side 384]
 
-Every row switches parts of the landed weights off; nothing is trained again, so a row shows what
-the part does in the weights as they are, not what a decoder trained without it could do. The rows
-of the kept fraction share the bits differently: what indices take, latents lose. Sizes are caps met
-by the highest quality that fits. Prints JSON lines, then a table in Markdown.
+Most rows switch parts of the landed weights off; nothing is trained again: such a row shows what
+the part does in the weights as they are, not what a decoder trained without it could do. A row with
+`--control` has a decoder that was trained by other losses for the same bitstream
+(`hdcodec.train control`). Rows of kept fractions and of the split share the bits differently: what
+indices take, latents lose. Sizes are caps met by the highest quality that fits. Prints JSON lines,
+then Markdown tables.
 """
 
 from __future__ import annotations
@@ -13,68 +16,167 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import click
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
-from hdcodec import Codec, TargetError
+from hdcodec import Codec, TargetError, weights
 from hdcodec._symbols import read_symbols
+from hdcodec.entropy.latents import Symbolic
 from hdcodec.eval import measure, picture_files
 from hdcodec.format import unpack
 from hdcodec.format.header import KEPT_STEPS
 from hdcodec.images import load
-from hdcodec.models.hdc.model import Ablation
+from hdcodec.models.hdc.model import Ablation, HdcModel
+from hdcodec.models.hdc.runtime import Networks
+from hdcodec.train.restore import restore
+from hdcodec.train.run import load_average
 
 METRICS = ("psnr", "msssim", "lpips_alex", "lpips_vgg", "dists")
+DRVS = ("sampled", "regressed", "transmitted")
+LIC = {"vq": False}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A row: the parts that are on, the kept code (None: the ladder's), and the decoder's dials."""
+    """A row: the parts that are on, the kept code (None: the ladder's), the LIC stream's share of
+    the bits (None: what fits), where the DRVs come from, and the decoder's dials."""
 
     name: str
     use: Ablation = field(default_factory=Ablation)
     kept: int | None = None
+    lic_bpp: float | None = None
+    drv: str = "sampled"
+    control: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def variants() -> Iterator[Variant]:
+class Coded(NamedTuple):
+    """A file, its symbols and its size in bits per pixel."""
+
+    data: bytes
+    symbols: Symbolic
+    bpp: float
+
+
+def variants(control: bool) -> Iterator[Variant]:
     """The rows in the order of the table."""
-    lic = {"vq": False}
-    yield Variant("LIC base", Ablation(enhancement=False, **lic), 0)
-    yield Variant("+ enhancement, DRV zero", Ablation(drv=False, **lic), 0)
-    yield Variant("+ enhancement, DRV unsampled noise", Ablation(diffusion=False, **lic), 0)
-    yield Variant("+ enhancement, DRV diffused", Ablation(**lic), 0)
+    yield Variant("LIC base", Ablation(enhancement=False, **LIC), 0)
+    yield Variant("+ enhancement, DRV zero", Ablation(drv=False, **LIC), 0)
+    yield Variant("+ enhancement, DRV regressed", Ablation(**LIC), 0, drv="regressed")
+    yield Variant("+ enhancement, DRV diffused", Ablation(**LIC), 0)
+    yield Variant(
+        "+ enhancement, DRV transmitted (bits not counted)", Ablation(**LIC), 0, drv=DRVS[2]
+    )
+    if control:
+        use = Ablation(drv=False, predictor=False, texture=False)
+        yield Variant("control: MSE + LPIPS alone", use, 0, control=True, options={"fidelity": 1.0})
     yield Variant("VQ decoder without correction, all kept", Ablation(correction=False), KEPT_STEPS)
-    yield Variant("full, mask predictor off", Ablation(predictor=False))
-    yield Variant("full, DRV zero", Ablation(drv=False))
-    yield Variant("full, DRV unsampled noise", Ablation(diffusion=False))
+    yield Variant("full, no mask predictor", Ablation(predictor=False))
+    yield Variant("full, DRVs zero", Ablation(drv=False))
+    yield Variant("full, DRVs regressed", drv="regressed")
+    yield Variant("full, DRVs transmitted (bits not counted)", drv="transmitted")
+    yield Variant("full, no noise for texture", Ablation(texture=False))
     yield Variant("full, kept by the ladder")
-    for kept in (0, 3, 5, 8, 11, 15):
+    for kept in (0, 5, 8, 11, 15):
         yield Variant(f"full, kept {100 * (kept / KEPT_STEPS) ** 2:.0f} %", kept=kept)
+    for bpp in (0.005, 0.01, 0.02, 0.03):
+        yield Variant(f"full, LIC at {bpp}, indices for the rest", lic_bpp=bpp)
     for steps in (1, 2, 4, 8):
         yield Variant(f"full, {steps} denoising steps", options={"steps": steps})
     for fidelity in (0.0, 0.25, 0.5, 0.75, 1.0):
         yield Variant(f"full, fidelity {fidelity}", options={"fidelity": fidelity})
 
 
-def evaluate(
-    codec: Codec, variant: Variant, image: Image.Image, bpp: float, weights: str | None
-) -> dict[str, float]:
-    """Rate, distortions and bits per kept index of one picture; raises TargetError."""
-    codec.networks.ablation = variant.use
-    data = codec.compress(image, bpp=bpp, kept=variant.kept, verify=False)
-    symbols = read_symbols(unpack(data))
-    kept = int(symbols.kept.sum())
-    return {
-        "bpp": 8 * len(data) / (image.width * image.height),
-        "bits_per_index": symbols.vq_bits / kept if kept else float("nan"),
-        **measure(image, codec.decompress(data, **variant.options), METRICS, weights=weights),
-    }
+class Bench:
+    """A codec whose decoder can be changed, and what it made of each picture so far."""
+
+    def __init__(self, control: Path | None, metric_weights: str | None) -> None:
+        self.codec = Codec(device="cpu")
+        self.weights = metric_weights
+        model = restore(weights.find(self.codec.model_id))
+        self.full = self.codec.networks = Networks(model, torch.device("cpu"))
+        self.control = Networks(load_average(control), torch.device("cpu")) if control else None
+        self.encode = cache(self._encode)
+
+    def row(self, variant: Variant, image: Image.Image, cap: float) -> dict[str, float]:
+        """Rate and distortions of one picture; raises TargetError."""
+        coded = self.encode(_Picture(image), cap, variant.kept, variant.lic_bpp)
+        networks = self.control if variant.control and self.control else self.full
+        networks.ablation, self.codec.networks = variant.use, networks
+        with self._drvs(variant.drv, networks.model, image):
+            decoded = self.codec.decompress(coded.data, **variant.options)
+        self.codec.networks = self.full
+        return {"bpp": coded.bpp, **measure(image, decoded, METRICS, weights=self.weights)}
+
+    def _encode(
+        self, picture: _Picture, cap: float, kept: int | None, lic_bpp: float | None
+    ) -> Coded:
+        if lic_bpp is None:
+            return self._coded(picture, bpp=cap, kept=kept)
+        if lic_bpp > cap:
+            raise TargetError("the LIC stream takes more than all bits")
+        lic = self._coded(picture, bpp=lic_bpp, kept=0)
+        quality = unpack(lic.data).header.quality / 2
+        for codes in range(1, KEPT_STEPS + 1):
+            more = self._coded(picture, quality=quality, kept=codes)
+            if more.bpp > cap:
+                break
+            lic = more
+        return lic
+
+    def _coded(self, picture: _Picture, **options: Any) -> Coded:
+        data = self.codec.compress(picture.image, verify=False, **options)
+        pixels = picture.image.width * picture.image.height
+        return Coded(data, read_symbols(unpack(data)), 8 * len(data) / pixels)
+
+    def _drvs(
+        self, source: str, model: HdcModel, image: Image.Image
+    ) -> AbstractContextManager[Any]:
+        if source == "sampled":
+            return nullcontext()
+        draw = model.sample_drvs
+
+        def regressed(features: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+            return draw(features, torch.zeros_like(noise), 1)
+
+        def transmitted(features: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+            base = model.lic.synthesis.head(features) + 0.5
+            drvs: tuple[Tensor, Tensor] = model.drv_encoder(padded(image), base.clamp(0, 1))
+            return drvs
+
+        return patch.object(model, "sample_drvs", locals()[source])
+
+
+class _Picture:
+    """A picture as a key."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self.image = image
+
+    def __hash__(self) -> int:
+        return id(self.image)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Picture) and self.image is other.image
+
+
+def padded(image: Image.Image) -> Tensor:
+    """1 x 3 x H x W in [0, 1], its sides multiples of 64."""
+    pixels = np.asarray(image)
+    sides = [(0, -side % 64) for side in pixels.shape[:2]]
+    whole = np.pad(pixels, (*sides, (0, 0)), mode="edge")
+    return torch.from_numpy(whole).permute(2, 0, 1)[None].float() / 255
 
 
 def centre(image: Image.Image, side: int) -> Image.Image:
@@ -84,25 +186,45 @@ def centre(image: Image.Image, side: int) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+def index_coding(bench: Bench, pictures: list[Image.Image], cap: float) -> dict[str, float]:
+    """Bits per index, all kept: by a uniform code, by a static table counted on all the other
+    pictures (each code once more), and by the prior."""
+    found = [bench.encode(_Picture(p), cap, KEPT_STEPS, None).symbols for p in pictures]
+    codes = len(bench.full.model.codebook.seed)
+    counts = [np.bincount(s.indices.flatten(), minlength=codes) for s in found]
+    total = sum(counts) + 1
+    static = [_cross_entropy(c, total - c) for c in counts]
+    return {
+        "uniform": math.log2(codes),
+        "static table": mean(static),
+        "prior": mean(s.vq_bits / s.kept.sum() for s in found),
+        "codes used (%)": 100 * float((sum(counts) > 0).mean()),
+    }
+
+
+def _cross_entropy(counts: NDArray[np.int64], table: NDArray[np.int64]) -> float:
+    return float(-(counts * np.log2(table / table.sum())).sum() / counts.sum())
+
+
 def mean(values: Iterable[float]) -> float:
-    """Mean of the numbers among `values`, NaN if there is none."""
-    numbers = [v for v in values if not math.isnan(v)]
-    return sum(numbers) / len(numbers) if numbers else math.nan
+    """Mean of some numbers."""
+    numbers = list(values)
+    return sum(numbers) / len(numbers)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
-    names = ("bpp", *METRICS, "bits_per_index")
+    names = ("bpp", *METRICS)
     lines = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for row in rows:
-        cells = ["" if math.isnan(row[n]) else f"{row[n]:.4f}" for n in names]
-        lines.append(f"| {row['name']} | {' | '.join(cells)} |")
+        lines.append(f"| {row['name']} | {' | '.join(f'{row[n]:.4f}' for n in names)} |")
     return "\n".join(lines)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--bpp", "rates", multiple=True, type=float, default=(0.015, 0.03, 0.05))
+@click.option("--control", type=click.Path(exists=True, path_type=Path))
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--side", default=384, show_default=True, help="Pictures are cut to this side.")
 @click.option("--limit", type=int, help="Only the first N pictures.")
@@ -110,6 +232,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main(
     folder: Path,
     rates: tuple[float, ...],
+    control: Path | None,
     metric_weights: str | None,
     side: int,
     limit: int | None,
@@ -117,18 +240,23 @@ def main(
 ) -> None:
     """Switch parts off one by one and measure on the pictures of FOLDER."""
     torch.set_num_threads(threads)
-    codec = Codec(device="cpu")
+    bench = Bench(control, metric_weights)
     pictures = [centre(load(path).rgb, side) for path in picture_files(folder)[:limit]]
     for rate in rates:
         rows: list[dict[str, Any]] = []
-        for variant in variants():
+        for variant in variants(control is not None):
             try:
-                found = [evaluate(codec, variant, p, rate, metric_weights) for p in pictures]
+                found = [bench.row(variant, p, rate) for p in pictures]
             except TargetError:
                 continue
             rows.append({"name": variant.name} | {k: mean(f[k] for f in found) for k in found[0]})
             print(json.dumps({"cap": rate, "pictures": len(pictures), **rows[-1]}), flush=True)
         print(f"\nAt most {rate} bpp, {len(pictures)} pictures:\n\n{table(rows)}\n", flush=True)
+        try:
+            costs = index_coding(bench, pictures, rate)
+            print("Bits per index: " + ", ".join(f"{k} {v:.2f}" for k, v in costs.items()) + "\n")
+        except TargetError:
+            print("Not all indices fit.\n")
 
 
 if __name__ == "__main__":
