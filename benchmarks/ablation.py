@@ -43,6 +43,7 @@ from hdcodec.train.restore import restore
 from hdcodec.train.run import load_average
 
 METRICS = ("psnr", "msssim", "lpips_alex", "lpips_vgg", "dists")
+INDEX_QUALITIES = (20.0, 50.0, 80.0)
 DRVS = ("sampled", "regressed", "transmitted")
 LIC = {"vq": False}
 
@@ -123,21 +124,22 @@ class Bench:
         self, picture: _Picture, cap: float, kept: int | None, lic_bpp: float | None
     ) -> Coded:
         if lic_bpp is None:
-            return self._coded(picture, bpp=cap, kept=kept)
+            return self.coded(picture.image, bpp=cap, kept=kept)
         if lic_bpp > cap:
             raise TargetError("the LIC stream takes more than all bits")
-        lic = self._coded(picture, bpp=lic_bpp, kept=0)
+        lic = self.coded(picture.image, bpp=lic_bpp, kept=0)
         quality = unpack(lic.data).header.quality / 2
         for codes in range(1, KEPT_STEPS + 1):
-            more = self._coded(picture, quality=quality, kept=codes)
+            more = self.coded(picture.image, quality=quality, kept=codes)
             if more.bpp > cap:
                 break
             lic = more
         return lic
 
-    def _coded(self, picture: _Picture, **options: Any) -> Coded:
-        data = self.codec.compress(picture.image, verify=False, **options)
-        pixels = picture.image.width * picture.image.height
+    def coded(self, image: Image.Image, **options: Any) -> Coded:
+        """A file of a picture, by the options of `Codec.compress`."""
+        data = self.codec.compress(image, verify=False, **options)
+        pixels = image.width * image.height
         return Coded(data, read_symbols(unpack(data)), 8 * len(data) / pixels)
 
     def _drvs(
@@ -186,12 +188,14 @@ def centre(image: Image.Image, side: int) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
-def index_coding(bench: Bench, pictures: list[Image.Image], cap: float) -> dict[str, float]:
-    """Bits per index, all kept: by a uniform code, by a static table counted on all the other
-    pictures (each code once more), and by the prior."""
-    found = [bench.encode(_Picture(p), cap, KEPT_STEPS, None).symbols for p in pictures]
+def index_coding(
+    bench: Bench, pictures: list[Image.Image], quality: float, kept: int = KEPT_STEPS
+) -> dict[str, float]:
+    """Bits per index: by a uniform code, by a static table counted on all the other pictures (each
+    code once more), and by the prior."""
+    found = [bench.coded(p, quality=quality, kept=kept).symbols for p in pictures]
     codes = len(bench.full.model.codebook.seed)
-    counts = [np.bincount(s.indices.flatten(), minlength=codes) for s in found]
+    counts = [np.bincount(s.indices[s.kept], minlength=codes) for s in found]
     total = sum(counts) + 1
     static = [_cross_entropy(c, total - c) for c in counts]
     return {
@@ -252,11 +256,11 @@ def main(
             rows.append({"name": variant.name} | {k: mean(f[k] for f in found) for k in found[0]})
             print(json.dumps({"cap": rate, "pictures": len(pictures), **rows[-1]}), flush=True)
         print(f"\nAt most {rate} bpp, {len(pictures)} pictures:\n\n{table(rows)}\n", flush=True)
-        try:
-            costs = index_coding(bench, pictures, rate)
-            print("Bits per index: " + ", ".join(f"{k} {v:.2f}" for k, v in costs.items()) + "\n")
-        except TargetError:
-            print("Not all indices fit.\n")
+    for quality in INDEX_QUALITIES:
+        costs = index_coding(bench, pictures, quality)
+        costs["prior, a quarter kept"] = index_coding(bench, pictures, quality, 8)["prior"]
+        listed = ", ".join(f"{k} {v:.2f}" for k, v in costs.items())
+        print(f"Bits per index at quality {quality}: {listed}")
 
 
 if __name__ == "__main__":

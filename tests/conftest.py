@@ -1,5 +1,6 @@
 """Real photographs for all tests: those that lie inside scikit-image's wheel."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from importlib.resources import as_file, files
@@ -20,6 +21,9 @@ from hdcodec.models.hdc.config import Config
 # A machine with other work to do is slow, not wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# A shell's background jobs ignore SIGINT, and so would what the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PHOTOS = {"astronaut": "astronaut.png", "coffee": "coffee.png", "cat": "chelsea.png"}
 
