@@ -185,6 +185,6 @@ def measure_throughput(
     photos = read_photos(data, limit=400)
     for stage in ORDER:
         with tempfile.TemporaryDirectory() as folder:
-            settings = Settings(out=Path(folder), minutes=seconds / 60, device=device, log_steps=20)
+            settings = Settings(out=Path(folder), minutes=seconds / 60, device=device, log_steps=4)
             model: Any = HdcModel(Config()).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             prepare(stage, model, Crops(photos, size=128, batch=16), settings, metric_weights).run()
