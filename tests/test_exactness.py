@@ -214,13 +214,18 @@ class Convolved:
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def held(get: Callable[[], Any], put: Callable[[Any], object], value: Any) -> Iterator[None]:
+    """A global setting of torch, put back afterwards."""
+    before = get()
+    put(value)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        put(before)
+
+
+def threads(count: int) -> AbstractContextManager[None]:
+    return held(torch.get_num_threads, torch.set_num_threads, count)
 
 
 @contextmanager
@@ -271,14 +276,8 @@ def pixels(image: Image.Image) -> NDArray[np.int64]:
     return np.asarray(image).astype(np.int64)
 
 
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+def default_dtype(dtype: torch.dtype) -> AbstractContextManager[None]:
+    return held(torch.get_default_dtype, torch.set_default_dtype, dtype)
 
 
 @contextmanager
