@@ -151,6 +151,46 @@ def test_a_graft_replaces_the_named_parts_alone(trained: Path, tiny_config: Conf
         assert torch.equal(tensor, donor[name] if taken else before[name]), name
 
 
+def test_a_graft_may_be_a_single_parameter(trained: Path, tiny_config: Config) -> None:
+    model = start("vq", trained, None, tiny_config)
+    donor = load_average(trained / "drv2.pt", tiny_config).state_dict()
+    donor["lic.level"] = donor["lic.level"] + 1
+    path = trained / "donor.pt"
+    torch.save({"average": donor}, path)
+    before = cloned(model)
+    graft_parts(model, [parse_graft(f"{path}=lic.level")])
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, donor[name] if name == "lic.level" else before[name]), name
+
+
+def test_a_graft_of_nothing_is_refused(trained: Path, tiny_config: Config) -> None:
+    model = start("vq", trained, None, tiny_config)
+    with pytest.raises(ValueError, match="has no part le"):
+        graft_parts(model, [parse_graft(f"{trained / 'drv2.pt'}=le")])
+
+
+def test_discriminators_go_on_from_stage_to_stage(
+    trained: Path, data: Path, metric_weights: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"metric_weights": metric_weights, "config": tiny_config, "batch": 2}
+    train(
+        "joint",
+        data=data,
+        out=tmp_path,
+        minutes=10,
+        max_steps=0,
+        init=trained / "drv2.pt",
+        **options,
+    )
+    before, after = (
+        checkpoint(trained / "drv2.pt")["aside"],
+        checkpoint(tmp_path / "joint.pt")["aside"],
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert "aside" not in checkpoint(trained / "lic.pt")
+
+
 @pytest.mark.parametrize("text", ["lic.pt", "=lic", "lic.pt="])
 def test_a_malformed_graft_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not CHECKPOINT=part"):

@@ -70,6 +70,7 @@ class Trainer:
     """Trains the parameters of `trained` inside `model`; keeps an EMA copy of `model`.
 
     `refresh` is called on the model and on its copy whenever a checkpoint has been written.
+    `aside` learns with the model and is kept beside it in the checkpoints, as it is.
     """
 
     def __init__(
@@ -81,8 +82,9 @@ class Trainer:
         crops: Crops,
         settings: Settings,
         refresh: Callable[[nn.Module], None] | None = None,
+        aside: nn.Module | None = None,
     ) -> None:
-        self.refresh = refresh
+        self.refresh, self.aside = refresh, aside
         self.stage, self.model, self.loss, self.crops, self.set = (
             stage,
             model,
@@ -178,6 +180,8 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
         }
+        if self.aside is not None:
+            state["aside"] = self.aside.state_dict()
         path = self.set.out / f"{self.stage}.pt"
         torch.save(state, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
@@ -190,6 +194,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.aside is not None and "aside" in state:
+            self.aside.load_state_dict(state["aside"])
         self.step, self.seconds = state["step"], state["seconds"]
 
 

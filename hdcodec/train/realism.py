@@ -1,17 +1,23 @@
-"""What pulls a picture towards realism: DISTS and a discriminator, both on VGG's activations."""
+"""What pulls a picture towards realism: DISTS and two discriminators, one on VGG's activations and
+one on the pixels."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from hdcodec.perceptual import DISTS
 
 DISTS_WEIGHT = 3.0
-ADVERSARY_WEIGHT = 0.15
-PATCH = 64
-"""Side of the patches seen: VGG costs as much as all of the codec, and texture is local."""
+ADVERSARY_WEIGHT = 0.1
+CRITIC_WEIGHT = 0.12
+PATCH = 128
+"""Side of the patches seen. DISTS lives by the means of VGG's last two maps; on 64 pixels, all of
+them near a border, these ask for a weave on smooth surfaces."""
 
 
 class Head(nn.Module):
@@ -33,42 +39,109 @@ class Head(nn.Module):
         return x
 
 
-class Realism(nn.Module):
-    """DISTS and the heads of a discriminator on a patch of each of the least faithful pictures.
+class Scaled(nn.Module):
+    """A 3x3 convolution whose weights are stored at unit variance, so that one learning rate suits
+    all layers (equalised learning rate, Karras et al. 2018)."""
 
-    VGG's first layers have no stride, so they see the finest grid or dot. The discriminator is
-    trained in the same step as the generator, whose term sees the heads' weights as constants:
-    one backward pass and one optimizer serve both players. Non-saturating logistic loss.
+    def __init__(self, cin: int, cout: int, stride: int = 1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(cout, cin, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(cout))
+        self.stride, self.gain = stride, (2 / (9 * cin)) ** 0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.gain, self.bias, self.stride, 1)
+
+
+class Critic(nn.Module):
+    """Realism of a picture given the LIC image it was made from, at each 4x4 pixels.
+
+    It sees what was added to the LIC image as well, at full resolution: a texture that repeats
+    itself is plain there, while VGG, trained to name things, is used to overlook it.
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            [
+                Scaled(6, width),
+                Scaled(width, 2 * width, 2),
+                Scaled(2 * width, 3 * width, 2),
+                Scaled(3 * width, 3 * width),
+                Scaled(3 * width, 1),
+            ]
+        )
+
+    def forward(self, picture: Tensor, lic: Tensor) -> Tensor:
+        """N x 3 x H x W each, in [0, 1] -> logits N x 1 x H/4 x W/4."""
+        x = torch.cat([2 * lic - 1, 8 * (picture - lic)], 1)
+        for layer in self.layers[:-1]:
+            x = F.leaky_relu(layer(x), 0.2)
+        logits: Tensor = self.layers[-1](x)
+        return logits
+
+
+class Realism(nn.Module):
+    """DISTS and two discriminators on a patch of each of the least faithful pictures.
+
+    VGG's first layers have no stride, so they see the finest grid or dot. The discriminators are
+    trained in the same step as the generator, whose terms see their weights as constants:
+    one backward pass and one optimizer serve all players. Non-saturating logistic loss.
     """
 
     def __init__(self, dists: DISTS, width: int = 64) -> None:
         super().__init__()
         self.dists = dists.requires_grad_(False)
         self.heads = nn.ModuleList(Head(channels, width) for channels in dists.sizes[1:])
+        self.critic = Critic()
+
+    def players(self) -> nn.Module:
+        """What learns here."""
+        return nn.ModuleList([self.heads, self.critic])
 
     def loss(
         self,
         picture: Tensor,
+        lic: Tensor,
         original: Tensor,
         fidelity: Tensor,
         generator: torch.Generator,
         adversary: bool,
     ) -> tuple[Tensor, dict[str, float]]:
         """Weighted by 1 - `fidelity` (N); pictures N x 3 x H x W in [0, 1]."""
-        chosen = fidelity.argsort()[: max(1, len(fidelity) // 2)]
-        fake, real = _patches(picture[chosen].float(), original[chosen], generator)
+        least = fidelity.argsort()[: max(1, len(fidelity) // 2)]
+        share = len(least) / len(fidelity)
+        chosen = least[torch.randperm(len(least), generator=generator)[: max(1, len(least) // 2)]]
+        whole = (picture[chosen].float(), original[chosen], lic[chosen].detach().float())
+        fake, real, base = _patches(whole, generator)
         weight = 1 - fidelity[chosen]
         with torch.no_grad():
             real_taps = self.dists.features(real)
         fake_taps = self.dists.features(fake.clamp(-0.05, 1.05))
         distance = self.dists.distance(fake_taps, real_taps)
-        total = DISTS_WEIGHT * (weight * distance).sum() / len(fidelity)
+        total = DISTS_WEIGHT * share * (weight * distance).mean()
         figures = {"dists": float(distance.detach().mean())}
         if adversary:
             critic, fooled = self._players(fake_taps[1:], real_taps[1:], weight)
-            total = total + critic + ADVERSARY_WEIGHT * fooled * len(chosen) / len(fidelity)
+            total = total + critic + ADVERSARY_WEIGHT * fooled * share
             figures |= {"critic": float(critic.detach()), "generator": float(fooled.detach())}
+            critic, fooled = self._pixel_players(fake, real, base, weight)
+            total = total + critic + CRITIC_WEIGHT * fooled * share
+            figures |= {
+                "pixel_critic": float(critic.detach()),
+                "pixel_fooled": float(fooled.detach()),
+            }
         return total, figures
+
+    def _pixel_players(
+        self, fake: Tensor, real: Tensor, base: Tensor, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        seen = self.critic(torch.cat([fake.detach(), real]), torch.cat([base, base]))
+        as_fake, as_real = seen.float().chunk(2)
+        critic = F.softplus(as_fake).mean() + F.softplus(-as_real).mean()
+        frozen = {name: p.detach() for name, p in self.critic.named_parameters()}
+        fooled = F.softplus(-functional_call(self.critic, frozen, (fake, base)).float())
+        return critic, (fooled.mean((1, 2, 3)) * weight).mean()
 
     def _players(
         self, fake: list[Tensor], real: list[Tensor], weight: Tensor
@@ -81,11 +154,13 @@ class Realism(nn.Module):
         return critic / len(self.heads), generator / len(self.heads)
 
 
-def _patches(a: Tensor, b: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    side = min(PATCH, a.shape[2], a.shape[3])
+def _patches(pictures: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, ...]:
+    """The same patch of each, another for every sample."""
+    n, _, height, width = pictures[0].shape
+    side = min(PATCH, height, width)
     cuts = []
-    for k in range(len(a)):
-        top = int(torch.randint(0, a.shape[2] - side + 1, (), generator=generator))
-        left = int(torch.randint(0, a.shape[3] - side + 1, (), generator=generator))
+    for k in range(n):
+        top = int(torch.randint(0, height - side + 1, (), generator=generator))
+        left = int(torch.randint(0, width - side + 1, (), generator=generator))
         cuts.append((k, slice(None), slice(top, top + side), slice(left, left + side)))
-    return torch.stack([a[cut] for cut in cuts]), torch.stack([b[cut] for cut in cuts])
+    return tuple(torch.stack([picture[cut] for cut in cuts]) for picture in pictures)

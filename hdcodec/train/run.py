@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
@@ -83,6 +83,7 @@ def train(
         metric_weights,
         compiled,
         refresh,
+        _players(_origin(stage, out, init)),
     )
     average = trainer.run()
     write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
@@ -96,22 +97,27 @@ def prepare(
     metric_weights: Path | None,
     compiled: bool = False,
     refresh: Callable[[nn.Module], None] | None = None,
+    players: dict[str, Tensor] | None = None,
 ) -> Trainer:
-    """A trainer for a stage: freezes what does not learn, builds the losses."""
+    """A trainer for a stage: freezes what does not learn, builds the losses. `players` are
+    discriminators to go on with."""
     model.requires_grad_(False)
     learning: list[nn.Module] = [model.get_submodule(name) for name in STAGES[stage].parts]
     for module in learning:
         module.requires_grad_(True)
     lpips = _lpips(metric_weights, settings.device)
     realism = _realism(metric_weights, settings.device) if STAGES[stage].realism else None
+    if realism is not None and players:
+        realism.players().load_state_dict(players)
     loss = STAGES[stage].loss(model, lpips, realism)
     if compiled:
         model.lic.compile()
         lpips.backbone.compile()
     trained = [p for module in learning for p in module.parameters()]
     if realism is not None:
-        trained += realism.heads.parameters()
-    return Trainer(stage, model, trained, loss, crops, settings, refresh)
+        trained += realism.players().parameters()
+    aside = None if realism is None else realism.players()
+    return Trainer(stage, model, trained, loss, crops, settings, refresh, aside)
 
 
 def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
@@ -130,11 +136,25 @@ def _realism(metric_weights: Path | None, device: str) -> Realism:
 def start(stage: str, out: Path, init: Path | None, config: Config | None = None) -> HdcModel:
     """What a stage begins with: `init` (a checkpoint or a folder of weights), else the newest
     earlier stage in `out`, else an untrained model."""
-    earlier = [out / f"{name}.pt" for name in reversed(ORDER[: ORDER.index(stage)])]
-    path = init or next((p for p in earlier if p.exists()), None)
+    path = _origin(stage, out, init)
     if path is None:
         return HdcModel(config or Config())
     return restore(read_folder(path)) if path.is_dir() else load_average(path, config)
+
+
+def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
+    earlier = [out / f"{name}.pt" for name in reversed(ORDER[: ORDER.index(stage)])]
+    return init or next((p for p in earlier if p.exists()), None)
+
+
+def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:
+    """The discriminators that a checkpoint was trained with, if any."""
+    if checkpoint is None or checkpoint.is_dir():
+        return None
+    found: dict[str, Tensor] | None = torch.load(
+        checkpoint, map_location="cpu", weights_only=True
+    ).get("aside")
+    return found
 
 
 def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
@@ -154,12 +174,15 @@ def parse_graft(text: str) -> tuple[Path, tuple[str, ...]]:
 
 
 def graft_parts(model: nn.Module, grafts: Sequence[tuple[Path, tuple[str, ...]]]) -> None:
-    """Replace parts of `model` by those of the averaged models of other checkpoints."""
+    """Replace parts of `model`, modules or single parameters, by those of the averaged models of
+    other checkpoints; raises ValueError if one lacks a part."""
     for path, parts in grafts:
         average = torch.load(path, map_location="cpu", weights_only=True)["average"]
         for part in parts:
-            own = {k[len(part) + 1 :]: v for k, v in average.items() if k.startswith(f"{part}.")}
-            model.get_submodule(part).load_state_dict(own)
+            own = {k: v for k, v in average.items() if f"{k}.".startswith(f"{part}.")}
+            if not own:
+                raise ValueError(f"{path} has no part {part}")
+            model.load_state_dict(model.state_dict() | own)
 
 
 def export_weights(

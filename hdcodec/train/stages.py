@@ -17,17 +17,12 @@ from torch import Tensor
 
 from hdcodec.entropy.fixedpoint import QUALITIES
 from hdcodec.models.hdc.drv import sample
+from hdcodec.models.hdc.lic import MSE_WEIGHT, trade_off
 from hdcodec.models.hdc.model import HdcModel, mix_codes
 from hdcodec.perceptual import LPIPS
 
 from .loop import Loss
 from .realism import Realism
-
-LAMBDA = (0.0035, 1.5)
-"""Bits per pixel against distortion at the lowest and the highest quality."""
-
-MSE_WEIGHT = 150.0
-"""Weight of the squared error on [0, 1] beside LPIPS (the No-GAN baseline of MS-ILLM)."""
 
 LPIPS_FROM = 0.2
 """Part of the `lic` stage that is trained without LPIPS."""
@@ -66,16 +61,11 @@ class Decoded(NamedTuple):
 
 
 class Fused(NamedTuple):
-    """Pictures with the fidelity each was decoded with (N)."""
+    """Pictures, the LIC images within, and the fidelity each was decoded with (N)."""
 
     picture: Tensor
+    lic: Tensor
     fidelity: Tensor
-
-
-def trade_off(quality: Tensor) -> Tensor:
-    """The factor on distortion for quality indices 0..200, exponential in quality."""
-    low, high = (math.log(v) for v in LAMBDA)
-    return (low + (high - low) * quality / (QUALITIES - 1)).exp()
 
 
 def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
@@ -203,7 +193,7 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
         total, figures, out = task_loss(model, lpips, x, lic, drvs, noise, generator)
         figures |= {"imitation": mean(torch.as_tensor(imitation))}
         pull, more = realism.loss(
-            out.picture, x, out.fidelity, generator, progress >= ADVERSARY_FROM
+            out.picture, out.lic, x, out.fidelity, generator, progress >= ADVERSARY_FROM
         )
         return total + imitation + pull, figures | more
 
@@ -298,7 +288,7 @@ def task_loss(
             "missing_nats": mean(missing),
             "predicted_percent": 100 * right,
         },
-        Fused(picture, w),
+        Fused(picture, x_lic, w),
     )
 
 

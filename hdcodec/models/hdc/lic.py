@@ -27,7 +27,22 @@ from .blocks import Block, Patches, PixelHead, down, pointwise, stack, up
 from .config import Config
 from .fixed import FixedNet, Layer, mixer
 
+LEAST_LOG_SCALE = LOG_SCALE_MIN / 2**FRACTION_BITS
+"""Logarithm of the scale of the smallest table."""
+
 _LOG_SCALE = (math.log(0.004), (LOG_SCALE_MIN + SCALE_STEP * (SCALES - 1)) / 2**FRACTION_BITS)
+
+LAMBDA = (0.0035, 1.5)
+"""Bits per pixel against distortion at the lowest and the highest quality."""
+
+MSE_WEIGHT = 150.0
+"""Weight of the squared error on [0, 1] beside LPIPS (the No-GAN baseline of MS-ILLM)."""
+
+
+def trade_off(quality: Tensor) -> Tensor:
+    """The factor on distortion for quality indices 0..200, exponential in quality."""
+    low, high = (math.log(v) for v in LAMBDA)
+    return (low + (high - low) * quality / (QUALITIES - 1)).exp()
 
 
 class Coded(NamedTuple):
@@ -175,6 +190,11 @@ class Lic(nn.Module):
         z: Tensor = self.hyper_analysis(y, interpolate(self.level, quality))
         return z
 
+    def z_scale(self, z: Tensor, quality: Tensor) -> Tensor:
+        """Log scales of hyper-latents, in their shape."""
+        levels = interpolate(self.entropy.z_log_scale, quality)
+        return levels[:, :, None, None].expand_as(z)
+
     def decode(self, latent: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
         """Decoded latents (gained) -> base image and features."""
         base, features = self.synthesis(latent / self.gain(quality))
@@ -189,14 +209,14 @@ class Lic(nn.Module):
         gradients in the latents and by noise in the bits."""
         y, z = self.encode(x, quality)
         y, z = y.float().clamp(-SYMBOL_MAX, SYMBOL_MAX), z.float().clamp(-SYMBOL_MAX, SYMBOL_MAX)
-        z_scale = interpolate(self.entropy.z_log_scale, quality)[:, :, None, None].expand_as(z)
-        z_bits = gaussian_bits(noisy(z), z_scale)
+        z_bits = gaussian_bits(noisy(z), self.z_scale(z, quality))
         hyper = self.entropy.hyper_features(rounded(z), quality)
-        latent, mean, log_scale = self._parts(y, hyper)
+        latent, mean, log_scale = self.parts(y, hyper)
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
         return Coded(latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))
 
-    def _parts(self, y: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def parts(self, y: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gained latents -> decoded ones (gradients straight through), means and log scales."""
         latent = torch.zeros_like(y)
         mean, log_scale = torch.zeros_like(y), torch.zeros_like(y)
         masks = self.pattern.repeat(1, 1, y.shape[2] // 2, y.shape[3] // 2)
