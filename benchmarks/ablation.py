@@ -42,7 +42,7 @@ from hdcodec.train.restore import restore
 from hdcodec.train.run import load_average
 
 METRICS = ("psnr", "msssim", "lpips_alex", "lpips_vgg", "dists")
-INDEX_QUALITIES = (20.0, 50.0, 80.0)
+INDEX_QUALITIES = (20.0, 50.0, 80.0, 95.0)
 DRVS = ("sampled", "regressed", "transmitted")
 LIC = {"vq": False}
 

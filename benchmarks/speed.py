@@ -33,20 +33,21 @@ from PIL import Image, features
 Coder = tuple[Callable[[Image.Image], bytes], Callable[[bytes], object]]
 Row = dict[str, object]
 
-QUALITIES = (25, 50)
+SETTINGS = (("quality 25", 25, 0), ("quality 50", 50, 0), ("quality 50, effort 5", 50, 5))
 SMALL = (128, 128)
 PATIENCE = 600
 
 
-def hdc_coder(device: str, threads: int, quality: float) -> Coder:
-    """Ours at a quality, without the verification pass."""
+def hdc_coder(device: str, threads: int, quality: float, effort: int) -> Coder:
+    """Ours at a quality and an effort, without the verification pass."""
     import torch
 
     from hdcodec import Codec
 
     torch.set_num_threads(threads)
     codec = Codec(device=device)
-    return lambda image: codec.compress(image, quality=quality, verify=False), codec.decompress
+    options: dict[str, Any] = {"quality": quality, "effort": effort, "verify": False}
+    return lambda image: codec.compress(image, **options), codec.decompress
 
 
 def pillow_coder(name: str, plugin: str | None = None, **options: int) -> Coder:
@@ -65,9 +66,9 @@ def pillow_coder(name: str, plugin: str | None = None, **options: int) -> Coder:
 def coders(devices: Sequence[str], threads: int) -> dict[str, Callable[[], Coder]]:
     """What can be measured here, by name."""
     found: dict[str, Callable[[], Coder]] = {
-        f"hdc, quality {quality}, {device}": lambda d=device, q=quality: hdc_coder(d, threads, q)
+        f"hdc, {name}, {device}": lambda d=device, q=quality, e=effort: hdc_coder(d, threads, q, e)
         for device in devices
-        for quality in QUALITIES
+        for name, quality, effort in SETTINGS
     }
     if features.check("avif"):
         for speed in (6, 1):

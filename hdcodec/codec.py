@@ -33,6 +33,13 @@ T = TypeVar("T")
 QUALITY_STEPS = 2
 """Quality indices in the file per step of `quality`."""
 
+MAX_EFFORT = 10
+EFFORT_STEPS = 6
+"""Steps of the search for better symbols per unit of `effort`."""
+
+TRIALS = 4
+"""Quality indices at which the search is tried where a file has a size to keep to."""
+
 
 class Codec:
     """A loaded model: `compress` and `decompress` any number of pictures.
@@ -62,6 +69,7 @@ class Codec:
         quality: float | None = None,
         bpp: float | None = None,
         target_size: int | None = None,
+        effort: int = 0,
         kept: int | None = None,
         verify: bool = True,
         keep_metadata: bool = False,
@@ -69,14 +77,17 @@ class Codec:
         """An .hdc file of `image`.
 
         At most one of `quality` (0..100, default 50), `bpp` (bits per pixel of the whole file) and
-        `target_size` (bytes); the latter two are caps that are never exceeded. `kept` 0..15 sets
-        the kept fraction of VQ indices, else the quality decides. `verify` decodes the symbols
-        again and compares. Raises ImageError, TooLargeError, TargetError, ValueError.
+        `target_size` (bytes); the latter two are caps that are never exceeded. `effort` 0..10 is
+        how long to search for better symbols. `kept` 0..15 sets the kept fraction of VQ indices,
+        else the quality decides. `verify` decodes the symbols again and compares. Raises
+        ImageError, TooLargeError, TargetError, ValueError.
         """
         if sum(given is not None for given in (quality, bpp, target_size)) > 1:
             raise ValueError("give one of quality, bpp and target_size")
         if kept is not None and not 0 <= kept <= KEPT_STEPS:
             raise ValueError(f"kept must lie between 0 and {KEPT_STEPS}")
+        if not 0 <= effort <= MAX_EFFORT:
+            raise ValueError(f"effort must lie between 0 and {MAX_EFFORT}")
         picture = image if isinstance(image, Picture) else from_pil(image)
         chunks = detach(picture, keep_metadata)
         pixels, size = pad(np.asarray(picture.rgb)), picture.rgb.size
@@ -86,7 +97,8 @@ class Codec:
 
         def work(networks: Networks) -> tuple[bytes, Symbolic]:
             encode = _Encode(self, networks, networks.analyse(pixels), size, chunks, kept)
-            return encode(index) if limit is None else encode.within(limit)
+            steps = EFFORT_STEPS * effort
+            return encode(index, steps) if limit is None else encode.within(limit, steps)
 
         data, symbols = self._within_memory(work)
         if verify and not _decodes_to(data, symbols):
@@ -155,20 +167,50 @@ class _Encode:
         self.codec, self.networks, self.latents, self.size = codec, networks, latents, size
         self.chunks, self.kept = chunks, kept
 
-    def __call__(self, quality: int) -> tuple[bytes, Symbolic]:
+    def __call__(self, quality: int, steps: int = 0) -> tuple[bytes, Symbolic]:
+        """The file at a quality index, after so many steps of a search for better symbols."""
         kept = self.codec.ladder[quality] if self.kept is None else self.kept
         header = Header(*self.size, quality=quality, kept=kept, model=self.codec.model_id)
         networks, coder = self.networks, Encoder()
-        y, z = networks.encode(self.latents, quality)
+        if steps:
+            y, z = networks.refine(self.latents, quality, steps)
+        else:
+            y, z = networks.encode(self.latents, quality)
         source = Source(y, z, lambda latent: networks.indices(self.latents, latent, quality))
         symbols = self.codec.symbols.code(
             coder, hyper_size(header), quality, keep_fraction(kept), source
         )
         return pack(header, coder.finish(least_payload(header)), self.chunks), symbols
 
-    def within(self, limit: int) -> tuple[bytes, Symbolic]:
-        """The highest quality of at most `limit` bytes; raises TargetError if there is none."""
-        best, low, high = self(0), 1, len(self.codec.ladder) - 1
+    def within(self, limit: int, steps: int) -> tuple[bytes, Symbolic]:
+        """The highest quality of at most `limit` bytes; raises TargetError if there is none.
+
+        With a search, that of its result: a few qualities above or below are tried for it.
+        """
+        quality, best = self._highest(limit)
+        if not steps:
+            return best
+        trial = self(quality, steps)
+        if len(trial[0]) <= limit:
+            return self._climb(quality, limit, steps, trial)
+        for lower in range(quality - 1, max(-1, quality - TRIALS), -1):
+            trial = self(lower, steps)
+            if len(trial[0]) <= limit:
+                return trial
+        return best
+
+    def _climb(
+        self, quality: int, limit: int, steps: int, best: tuple[bytes, Symbolic]
+    ) -> tuple[bytes, Symbolic]:
+        for higher in range(quality + 1, min(quality + TRIALS, len(self.codec.ladder))):
+            trial = self(higher, steps)
+            if len(trial[0]) > limit:
+                break
+            best = trial
+        return best
+
+    def _highest(self, limit: int) -> tuple[int, tuple[bytes, Symbolic]]:
+        found, best, low, high = 0, self(0), 1, len(self.codec.ladder) - 1
         if len(best[0]) > limit:
             raise TargetError(
                 f"the lowest quality takes {len(best[0])} bytes, more than the {limit} allowed"
@@ -177,10 +219,10 @@ class _Encode:
             middle = (low + high) // 2
             trial = self(middle)
             if len(trial[0]) <= limit:
-                best, low = trial, middle + 1
+                found, best, low = middle, trial, middle + 1
             else:
                 high = middle - 1
-        return best
+        return found, best
 
 
 def _decodes_to(data: bytes, symbols: Symbolic) -> bool:

@@ -321,12 +321,13 @@ def callers_state() -> tuple[Any, ...]:
 def test_the_codec_and_its_caller_do_not_see_each_other(codec: Codec, caller: str) -> None:
     data = suite.read("kept-06")
     image = codec.decompress(data)
-    again = codec.compress(image, quality=30, kept=5)
+    again, searched = (codec.compress(image, quality=30, kept=5, effort=n) for n in (0, 1))
     with CALLERS[caller]():
         before = callers_state()
         for other in (codec, Codec(device="cpu")):
             assert other.decompress(data).tobytes() == image.tobytes()
             assert other.compress(image, quality=30, kept=5) == again
+            assert other.compress(image, quality=30, kept=5, effort=1) == searched
         assert callers_state() == before
 
 

@@ -135,6 +135,7 @@ def command() -> None:
 @command.command()
 @folders
 @options.rate
+@options.effort
 @click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
 @click.option(
     "--verify/--no-verify",
@@ -152,6 +153,7 @@ def compress(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
+    effort: int,
     model: str,
     verify: bool,
     keep_metadata: bool,
@@ -178,7 +180,7 @@ def compress(
         model,
         flatten,
         max_pixels,
-        {"verify": verify, "keep_metadata": keep_metadata} | rate,
+        {"effort": effort, "verify": verify, "keep_metadata": keep_metadata} | rate,
     )
     _run(source, job, HDC, Run(**shared))
 

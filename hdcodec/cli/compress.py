@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="INPUT", type=options.FILE)
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
 @options.rate
+@options.effort
 @click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
 @options.device
 @click.option(
@@ -45,6 +46,7 @@ def command(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
+    effort: int,
     model: str,
     device: str,
     verify: bool,
@@ -70,7 +72,9 @@ def command(
 
     codec = Codec(model=model, device=device)
     coding = time.perf_counter()
-    data = codec.compress(picture, verify=verify, kept=kept, keep_metadata=keep_metadata, **rate)
+    data = codec.compress(
+        picture, effort=effort, verify=verify, kept=kept, keep_metadata=keep_metadata, **rate
+    )
     coded = time.perf_counter() - coding
     target.write(data)
 

@@ -25,6 +25,7 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
     show_default=True,
     help="Qualities to code at; an empty list measures the rivals alone.",
 )
+@options.effort
 @click.option(
     "--fidelity",
     metavar="LIST",
@@ -78,6 +79,7 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
 def command(
     folder: Path,
     qualities: list[float],
+    effort: int,
     fidelity: list[float],
     steps: list[int],
     model: str,
@@ -102,7 +104,11 @@ def command(
 
     names = check_names(metrics)
     paths = picture_files(folder)[:limit]
-    dials: dict[str, Any] = {"fidelities": fidelity or [None], "steps": steps or [None]}
+    dials: dict[str, Any] = {
+        "effort": effort,
+        "fidelities": fidelity or [None],
+        "steps": steps or [None],
+    }
     curves = _curves(against, qualities, dials, model, device)
     anchor = anchor or next((curve.name for curve in curves if curve.name in against), None)
     if out:

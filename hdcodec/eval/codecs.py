@@ -38,6 +38,7 @@ def own_curves(
     fidelities: Iterable[float | None] = (None,),
     steps: Iterable[int | None] = (None,),
     *,
+    effort: int = 0,
     model: str = "hdc",
     device: str = "auto",
 ) -> list[Curve]:
@@ -49,7 +50,7 @@ def own_curves(
     version = f"{hdcodec.__version__} {fingerprint(model)} {codec.device}"
     ladder = tuple(sorted(qualities))
     return [
-        _own_curve(codec, version, ladder, fidelity, count)
+        _own_curve(codec, version, ladder, effort, fidelity, count)
         for fidelity in fidelities
         for count in steps
     ]
@@ -59,15 +60,17 @@ def _own_curve(
     codec: Any,
     version: str,
     ladder: tuple[float, ...],
+    effort: int,
     fidelity: float | None,
     steps: int | None,
 ) -> Curve:
     dials = {"fidelity": fidelity, "steps": steps}
     chosen = {name: value for name, value in dials.items() if value is not None}
-    name = " ".join([codec.name, *(f"{dial}={value:g}" for dial, value in chosen.items())])
+    named = ({"effort": effort} if effort else {}) | chosen
+    name = " ".join([codec.name, *(f"{dial}={value:g}" for dial, value in named.items())])
 
     def encode(image: Image.Image, quality: float) -> bytes:
-        data: bytes = codec.compress(image, quality=quality)
+        data: bytes = codec.compress(image, quality=quality, effort=effort)
         return data
 
     def decode(data: bytes, _size: tuple[int, int]) -> Image.Image:

@@ -1,7 +1,7 @@
 """Model families, each a package of networks under its own name.
 
 A family's `runtime.Networks` does what `hdcodec.codec` asks of it: `load`, `analyse`, `encode`,
-`indices`, `reconstruct`. Its registered id stands in `hdcodec.format.MODELS`.
+`refine`, `indices`, `reconstruct`. Its registered id stands in `hdcodec.format.MODELS`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ from hdcodec._atomic import write_bytes
 from hdcodec.entropy.fixedpoint import FRACTION_BITS, WEIGHT_BITS
 from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.tables import exp_table, gaussian_tables
-from hdcodec.models.hdc.fixed import FixedNet, Layer
+from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.hdc.twins import fixed_nets, stem
 
 LICENCE = (
     "MIT; trained on photographs some of which are for research use only, see weights/README.md"
@@ -81,18 +82,6 @@ def entropy_tensors(model: HdcModel) -> dict[str, NDArray[Any]]:
         tensors |= _net_tensors(name, net)
         IntNet.load(tensors, name)
     return tensors
-
-
-def fixed_nets(model: HdcModel) -> dict[str, FixedNet]:
-    """The float twins, by the name under which their integer networks are stored."""
-    nets = model.lic.entropy
-    named = {"hyper_in": nets.hyper_in, "hyper": nets.hyper, "prior": model.prior.net}
-    return named | {f"parts.{p}": cast(FixedNet, net) for p, net in enumerate(nets.parts)}
-
-
-def stem(name: str, number: int, layer: Layer) -> str:
-    """Where layer `number` of the integer network `name` is stored."""
-    return f"{name}.{number}.{layer.kind}" + (".relu" if layer.relu else "")
 
 
 def _net_tensors(name: str, net: FixedNet) -> dict[str, NDArray[Any]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
 from safetensors.torch import load
 from torch import Tensor
 
@@ -22,8 +24,14 @@ from hdcodec.weights import Weights
 
 from .config import STRIDE, Config
 from .drv import DEFAULT_STEPS, sampling_noise
+from .lic import Lic
 from .model import Ablation, HdcModel
+from .search import search
 from .tiles import AREA, Tile, assemble
+from .twins import restore_twins
+
+HYPER_STRIDE = 4
+"""Latents per hyper-latent along a side."""
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
@@ -48,7 +56,8 @@ def _defaults() -> Iterator[None]:
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        fresh = torch.random.fork_rng(devices=[])
+        with fresh, torch.device("cpu"), torch.inference_mode(False):
             yield
     finally:
         torch.set_default_dtype(dtype)
@@ -70,8 +79,10 @@ def _inference(
 class Networks:
     """The networks of the `hdc` family on one device, for inference."""
 
-    def __init__(self, model: HdcModel, device: torch.device) -> None:
-        self.device = device
+    def __init__(
+        self, model: HdcModel, device: torch.device, weights: Weights | None = None
+    ) -> None:
+        self.device, self.weights = device, weights
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.eval().requires_grad_(False)
         self.ablation = Ablation()
@@ -88,14 +99,15 @@ class Networks:
             state = load(weights.read("networks.safetensors"))
             with _defaults():
                 model = HdcModel(Config.from_dict(weights.manifest["config"]))
-            missing, unexpected = model.load_state_dict(
-                {k: v.float() for k, v in state.items()}, strict=False
-            )
+                missing, unexpected = model.load_state_dict(
+                    {k: v.float() for k, v in state.items()}, strict=False
+                )
         except (SafetensorError, ValueError, RuntimeError) as error:
             raise WeightsError(f"networks.safetensors does not fit the model: {error}") from error
         if unexpected or [k for k in missing if not k.startswith(_TRAINING_ONLY)]:
             raise WeightsError("networks.safetensors does not fit the model: names differ")
-        return cls(model, where)
+        with torch.inference_mode(False):
+            return cls(model, where, weights)
 
     @_inference
     def analyse(self, pixels: NDArray[np.uint8]) -> Latents:
@@ -118,6 +130,42 @@ class Networks:
             return _array(self.model.lic.hyper(self._features(tile.cut(y, 16)), q))
 
         return y, assemble(latents.pixels.shape[:2], self.area, 64, work)
+
+    def refine(
+        self, latents: Latents, quality: int, steps: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `encode` gives, after a search of `steps` steps for what costs less."""
+        plain = torch.autocast(self.device.type, enabled=False)
+        with _defaults(), torch.enable_grad(), plain:
+            return self._refine(latents, quality, steps)
+
+    def _refine(
+        self, latents: Latents, quality: int, steps: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        lic, q = self._searched_lic, self._quality(quality)
+
+        def work(tile: Tile) -> NDArray[np.float32]:
+            x = self._pixels(tile.cut(latents.pixels, 1))
+            with torch.no_grad():
+                y = self._features(tile.cut(latents.latents, 16)) * lic.gain(q)
+                z = lic.hyper(y, q)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                y, z = search(lic, x, y, z, q, steps)
+            return _array(torch.cat([y, F.interpolate(z, scale_factor=HYPER_STRIDE)], 1))
+
+        both = assemble(latents.pixels.shape[:2], self.area, 16, work)
+        y, z = np.split(both, [lic.cfg.latent], 2)
+        return y, np.ascontiguousarray(z[::HYPER_STRIDE, ::HYPER_STRIDE])
+
+    @cached_property
+    def _searched_lic(self) -> Lic:
+        """The LIC stream with its entropy networks, which nothing else here needs."""
+        assert self.weights is not None
+        try:
+            restore_twins(self.model, load_arrays(self.weights.read("entropy.safetensors")))
+        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            raise WeightsError(f"entropy.safetensors does not fit the model: {error}") from error
+        return self.model.lic
 
     @_inference
     def indices(

@@ -1,0 +1,135 @@
+"""The search for better symbols: better pictures in no more bytes, through the public interface."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command import Hdc
+from PIL import Image
+
+import hdcodec
+from hdcodec import Codec, DeviceError, WeightsError, weights
+from hdcodec.models.hdc.config import STRIDE
+from hdcodec.models.hdc.tiles import LEAST_AREA, tiles
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def face(photo_files: dict[str, Path]) -> Image.Image:
+    """128 x 192 pixels of the astronaut."""
+    with Image.open(photo_files["astronaut"]) as image:
+        return image.convert("RGB").crop((160, 30, 288, 222))
+
+
+def error(codec: Codec, data: bytes, image: Image.Image) -> float:
+    """Mean squared error of the picture that is closest to the original, 0..255."""
+    decoded = np.asarray(codec.decompress(data, fidelity=1)).astype(np.float64)
+    return float(np.square(decoded - np.asarray(image)).mean())
+
+
+@pytest.mark.parametrize("quality", [60, 95])
+def test_less_error_in_hardly_more_bytes(codec: Codec, face: Image.Image, quality: int) -> None:
+    plain, searched = (
+        codec.compress(face, quality=quality, effort=effort, kept=0) for effort in (0, 4)
+    )
+    assert len(searched) < 1.03 * len(plain)
+    assert error(codec, searched, face) < 0.97 * error(codec, plain, face)
+    assert hdcodec.verify(searched) == hdcodec.info(searched)["symbols_sha256"]
+
+
+def test_the_same_bytes_every_time(codec: Codec, face: Image.Image) -> None:
+    with torch.inference_mode():
+        inside = codec.compress(face, quality=50, effort=1)
+    torch.manual_seed(7)
+    assert codec.compress(face, quality=50, effort=1) == inside
+    assert Codec(device="cpu").compress(face, quality=50, effort=1) == inside
+
+
+@pytest.mark.parametrize("size", [200, 320, 700])
+def test_a_cap_is_kept_to(codec: Codec, face: Image.Image, size: int) -> None:
+    plain, searched = (codec.compress(face, target_size=size, effort=effort) for effort in (0, 1))
+    assert 0.9 * size < len(searched) <= size
+    assert error(codec, searched, face) < 1.02 * error(codec, plain, face)
+
+
+def test_a_cap_that_no_search_fits_under(
+    codec: Codec, face: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refine = codec.networks.refine
+
+    def wasteful(latents: Any, quality: int, steps: int) -> Any:
+        y, z = refine(latents, quality, steps)
+        return y + 3, z
+
+    monkeypatch.setattr(codec.networks, "refine", wasteful)
+    plain = codec.compress(face, target_size=400)
+    assert codec.compress(face, target_size=400, effort=1) == plain
+
+
+@pytest.mark.parametrize("effort", [-1, 11])
+def test_effort_has_limits(codec: Codec, face: Image.Image, effort: int) -> None:
+    with pytest.raises(ValueError, match="effort must lie between 0 and 10"):
+        codec.compress(face, effort=effort)
+
+
+def test_a_picture_in_tiles(
+    coffee: Image.Image, codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec.networks, "area", LEAST_AREA)
+    assert len(tiles(-(-coffee.height // STRIDE) * STRIDE, 640, LEAST_AREA)) > 1
+    plain, searched = (codec.compress(coffee, quality=80, effort=effort) for effort in (0, 1))
+    assert len(searched) < 1.03 * len(plain)
+    assert error(codec, searched, coffee) < error(codec, plain, coffee)
+
+
+def test_no_memory_on_the_device(
+    codec: Codec, face: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Any:
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr("hdcodec.models.hdc.runtime.search", full)
+    with pytest.raises(DeviceError, match="not enough memory"):
+        codec.compress(face, quality=50, effort=1)
+
+
+def test_entropy_weights_that_do_not_fit(
+    face: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = Codec(device="cpu")
+    monkeypatch.setattr(
+        "hdcodec.models.hdc.runtime.load_arrays", lambda _: {"quality": np.zeros((9, 7))}
+    )
+    with pytest.raises(WeightsError, match=r"entropy\.safetensors does not fit"):
+        codec.compress(face, quality=50, effort=1)
+    assert weights.find("hdc").folder == codec.networks.weights.folder  # type: ignore[union-attr]
+
+
+def test_the_commands_take_it(hdc: Hdc, face: Image.Image, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    face.save(tmp_path / "in" / "face.png")
+    expected = hdcodec.compress(face, quality=40, effort=1, device="cpu")
+    one = hdc(
+        "compress", tmp_path / "in" / "face.png", tmp_path / "one.hdc",
+        "--quality", 40, "--effort", 1, "--device", "cpu",
+    )  # fmt: skip
+    many = hdc(
+        "batch", "compress", tmp_path / "in", tmp_path / "out", "--workers", 1,
+        "--quality", 40, "--effort", 1, "--device", "cpu",
+    )  # fmt: skip
+    assert one.code == many.code == 0, (one.err, many.err)
+    assert (tmp_path / "one.hdc").read_bytes() == expected
+    assert len((tmp_path / "out" / "face.hdc").read_bytes()) == pytest.approx(len(expected), abs=8)
+
+
+@pytest.mark.parametrize("effort", ["11", "-1", "much"])
+def test_the_command_refuses(hdc: Hdc, tmp_path: Path, effort: str) -> None:
+    result = hdc("compress", tmp_path / "a.png", "--effort", effort)
+    assert result.code == 2
+    assert "Traceback" not in result.err
