@@ -133,3 +133,10 @@ def test_the_command_refuses(hdc: Hdc, tmp_path: Path, effort: str) -> None:
     result = hdc("compress", tmp_path / "a.png", "--effort", effort)
     assert result.code == 2
     assert "Traceback" not in result.err
+
+
+def test_a_measured_curve_is_named_after_it() -> None:
+    from hdcodec.eval import own_curves
+
+    names = [own_curves([50], effort=effort, device="cpu")[0].name for effort in (0, 1)]
+    assert names == ["hdc", "hdc effort=1"]
