@@ -22,7 +22,7 @@ PANELS = (
     ("fusion", "dists", "fusion: DISTS on the least faithful half"),
 )
 FUSION = ("drv2", "joint")
-COLOURS = {1: "tab:gray", 2: "tab:blue", 3: "tab:red"}
+COLOURS = {1: "tab:gray", 2: "tab:blue", 3: "tab:red", 4: "tab:green"}
 
 
 def curves(rows: list[Row], stage: str, name: str) -> dict[tuple[int, str, int], list[Row]]:
