@@ -12,7 +12,7 @@ from command import Hdc, Run
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from hdcodec import weights
+from hdcodec import Codec, weights
 from hdcodec._symbols import symbol_codec
 from hdcodec.cli import main
 from hdcodec.codec import shared_codec
@@ -51,6 +51,20 @@ def photo_files() -> dict[str, Path]:
         with as_file(folder / file) as path:
             paths[name] = path
     return paths
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def face(photo_files: dict[str, Path]) -> Image.Image:
+    """128 x 192 pixels of the astronaut, without a colour profile."""
+    with Image.open(photo_files["astronaut"]) as image:
+        crop = image.convert("RGB").crop((160, 30, 288, 222))
+    crop.info.clear()
+    return crop
 
 
 @pytest.fixture

@@ -45,20 +45,6 @@ CHECKSUM = 3
 
 
 @pytest.fixture(scope="module")
-def codec() -> Codec:
-    return Codec(device="cpu")
-
-
-@pytest.fixture(scope="module")
-def face(photo_files: dict[str, Path]) -> Image.Image:
-    """128 x 192 pixels of the astronaut, without a colour profile."""
-    with Image.open(photo_files["astronaut"]) as image:
-        crop = image.convert("RGB").crop((160, 30, 288, 222))
-    crop.info.clear()
-    return crop
-
-
-@pytest.fixture(scope="module")
 def data(codec: Codec, face: Image.Image) -> bytes:
     """The face with some of its indices kept."""
     return codec.compress(face, quality=40, kept=7)

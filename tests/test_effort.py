@@ -15,18 +15,6 @@ from hdcodec.models.hdc.config import STRIDE
 from hdcodec.models.hdc.tiles import LEAST_AREA, tiles
 
 
-@pytest.fixture(scope="module")
-def codec() -> Codec:
-    return Codec(device="cpu")
-
-
-@pytest.fixture(scope="module")
-def face(photo_files: dict[str, Path]) -> Image.Image:
-    """128 x 192 pixels of the astronaut."""
-    with Image.open(photo_files["astronaut"]) as image:
-        return image.convert("RGB").crop((160, 30, 288, 222))
-
-
 def error(codec: Codec, data: bytes, image: Image.Image) -> float:
     """Mean squared error of the picture that is closest to the original, 0..255."""
     decoded = np.asarray(codec.decompress(data, fidelity=1)).astype(np.float64)
