@@ -42,7 +42,7 @@ from hdcodec.train.restore import restore
 from hdcodec.train.run import load_average
 
 METRICS = ("psnr", "msssim", "lpips_alex", "lpips_vgg", "dists")
-INDEX_QUALITIES = (20.0, 50.0, 80.0, 95.0)
+INDEX_QUALITIES = (0.0, 20.0, 50.0, 80.0, 95.0)
 DRVS = ("sampled", "regressed", "transmitted")
 LIC = {"vq": False}
 
@@ -179,20 +179,21 @@ def centre(image: Image.Image, side: int) -> Image.Image:
 
 def index_coding(
     bench: Bench, pictures: list[Image.Image], quality: float, kept: int = KEPT_STEPS
-) -> dict[str, float]:
+) -> tuple[dict[str, float], NDArray[np.int64]]:
     """Bits per index: by a uniform code, by a static table counted on all the other pictures (each
-    code once more), and by the prior."""
+    code once more), and by the prior. And how often each code was kept."""
     found = [bench.coded(p, quality=quality, kept=kept).symbols for p in pictures]
     codes = len(bench.full.model.codebook.seed)
     counts = [np.bincount(s.indices[s.kept], minlength=codes) for s in found]
-    total = sum(counts) + 1
-    static = [_cross_entropy(c, total - c) for c in counts]
-    return {
+    total: NDArray[np.int64] = np.sum(counts, axis=0)
+    static = [_cross_entropy(c, total + 1 - c) for c in counts]
+    costs = {
         "uniform": math.log2(codes),
         "static table": mean(static),
         "prior": mean(s.vq_bits / s.kept.sum() for s in found),
-        "codes used (%)": 100 * float((sum(counts) > 0).mean()),
+        "codes used (%)": 100 * float((total > 0).mean()),
     }
+    return costs, total
 
 
 def _cross_entropy(counts: NDArray[np.int64], table: NDArray[np.int64]) -> float:
@@ -245,11 +246,14 @@ def main(
             rows.append({"name": variant.name} | {k: mean(f[k] for f in found) for k in found[0]})
             print(json.dumps({"cap": rate, "pictures": len(pictures), **rows[-1]}), flush=True)
         print(f"\nAt most {rate} bpp, {len(pictures)} pictures:\n\n{table(rows)}\n", flush=True)
+    used = []
     for quality in INDEX_QUALITIES:
-        costs = index_coding(bench, pictures, quality)
-        costs["prior, a quarter kept"] = index_coding(bench, pictures, quality, 8)["prior"]
+        costs, counts = index_coding(bench, pictures, quality)
+        costs["prior, a quarter kept"] = index_coding(bench, pictures, quality, 8)[0]["prior"]
+        used.append(counts > 0)
         listed = ", ".join(f"{k} {v:.2f}" for k, v in costs.items())
         print(f"Bits per index at quality {quality}: {listed}")
+    print(f"Codes used at any of these: {100 * np.any(used, axis=0).mean():.0f} %")
 
 
 if __name__ == "__main__":

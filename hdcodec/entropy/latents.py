@@ -29,7 +29,7 @@ from .tables import scale_index, softmax_frequencies
 _ONE = 1 << FRACTION_BITS
 _LIMIT = SYMBOL_MAX * _ONE
 _ROWS = 4096
-_HYPER = 4
+HYPER_STRIDE = 4
 """Latents per hyper-latent along a side."""
 
 
@@ -120,7 +120,7 @@ class SymbolCodec:
         return np.concatenate(
             [
                 run(self.hyper, self.reach, rows, len(z), entered).astype(np.int16)
-                for rows in bands(len(z), _HYPER**2 * z.shape[1], 1)
+                for rows in bands(len(z), HYPER_STRIDE**2 * z.shape[1], 1)
             ]
         )
 
@@ -131,7 +131,7 @@ class SymbolCodec:
         height, width, _ = hyper.shape
         latent = np.zeros((height, width, channels), np.int16)
         y = np.zeros(latent.shape, np.int8)
-        for p, rows in product(range(PARTS), bands(height, width, _HYPER)):
+        for p, rows in product(range(PARTS), bands(height, width, HYPER_STRIDE)):
             mask, mean, tables = self._predict(p, rows, hyper, latent)
             values = None if source is None else np.rint(source.y[rows][mask] - mean / _ONE)
             symbols = self._code_gaussian(coder, values, tables)
@@ -188,7 +188,7 @@ class SymbolCodec:
         def logits(start: int, stop: int) -> Fixed:
             return run(self.prior, self.reach, slice(start, stop), height, both)
 
-        parts = bands(height, width, _HYPER)
+        parts = bands(height, width, HYPER_STRIDE)
         top = np.concatenate([self.likeliest(logits(b.start, b.stop)) for b in parts])
         kept = most_uncertain(top.ravel(), keep).reshape(height, width)
         given = None if source is None else source.indices(latent)

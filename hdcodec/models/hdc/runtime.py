@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hdcodec._errors import DeviceError, WeightsError
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
-from hdcodec.entropy.latents import Symbolic
+from hdcodec.entropy.latents import HYPER_STRIDE, Symbolic
 from hdcodec.weights import Weights
 
 from .config import STRIDE, Config
@@ -29,9 +29,6 @@ from .model import Ablation, HdcModel
 from .search import search
 from .tiles import AREA, Tile, assemble
 from .twins import restore_twins
-
-HYPER_STRIDE = 4
-"""Latents per hyper-latent along a side."""
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
