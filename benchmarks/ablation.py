@@ -1,7 +1,7 @@
 """What each part of the decoder contributes, at equal size of the whole file.
 
     python benchmarks/ablation.py FOLDER [--bpp 0.03 ...] [--control CHECKPOINT]
-        [--metric-weights DIR] [--side 384]
+        [--metric-weights DIR] [--side 384] [--only control --only "full, fidelity"]
 
 Most rows switch parts of the landed weights off; nothing is trained again: such a row shows what
 the part does in the weights as they are, not what a decoder trained without it could do. A row with
@@ -222,6 +222,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--side", default=384, show_default=True, help="Pictures are cut to this side.")
 @click.option("--limit", type=int, help="Only the first N pictures.")
+@click.option("--only", multiple=True, help="Only rows whose names begin so, and no index coding.")
 @click.option("--threads", default=2, show_default=True)
 def main(
     folder: Path,
@@ -230,6 +231,7 @@ def main(
     metric_weights: str | None,
     side: int,
     limit: int | None,
+    only: tuple[str, ...],
     threads: int,
 ) -> None:
     """Switch parts off one by one and measure on the pictures of FOLDER."""
@@ -239,6 +241,8 @@ def main(
     for rate in rates:
         rows: list[dict[str, Any]] = []
         for variant in variants(control is not None):
+            if only and not variant.name.startswith(only):
+                continue
             try:
                 found = [bench.row(variant, p, rate) for p in pictures]
             except TargetError:
@@ -246,6 +250,12 @@ def main(
             rows.append({"name": variant.name} | {k: mean(f[k] for f in found) for k in found[0]})
             print(json.dumps({"cap": rate, "pictures": len(pictures), **rows[-1]}), flush=True)
         print(f"\nAt most {rate} bpp, {len(pictures)} pictures:\n\n{table(rows)}\n", flush=True)
+    if not only:
+        print_index_coding(bench, pictures)
+
+
+def print_index_coding(bench: Bench, pictures: list[Image.Image]) -> None:
+    """What an index costs at some qualities, and how many of the codes are ever used."""
     used = []
     for quality in INDEX_QUALITIES:
         costs, counts = index_coding(bench, pictures, quality)

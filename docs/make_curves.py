@@ -19,10 +19,10 @@ PANELS = (
     ("lic", "loss", "LIC stream: loss"),
     ("prior", "bits_per_index", "index prior: bits per index"),
     ("fusion", "gain", "fusion: LPIPS of the picture less that of the LIC image"),
-    ("fusion", "dists", "fusion: DISTS on the least faithful half"),
+    ("fusion", "dists", "fusion: DISTS of the less faithful patches"),
 )
 FUSION = ("drv2", "joint")
-COLOURS = {1: "tab:gray", 2: "tab:blue", 3: "tab:red", 4: "tab:green"}
+COLOURS = {1: "tab:gray", 2: "tab:blue", 3: "tab:red", 4: "tab:green", 5: "tab:purple"}
 
 
 def curves(rows: list[Row], stage: str, name: str) -> dict[tuple[int, str, int], list[Row]]:

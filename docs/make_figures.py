@@ -41,7 +41,7 @@ def code(
 @click.option("--bpp", default=0.05, show_default=True, help="Cap on the bits per pixel.")
 @click.option("--crop", callback=parse_crop, metavar="WxH+X+Y", help="The part to show.")
 @click.option("--width", type=click.IntRange(1), help="Greatest width of one of the three.")
-@click.option("--fidelity", default=0.5, show_default=True)
+@click.option("--fidelity", default=0.75, show_default=True)
 @click.option("--steps", type=int)
 @click.option("--model", default="hdc", show_default=True)
 @click.option("--device", default="auto", show_default=True)

@@ -109,7 +109,7 @@ class Codec:
         self,
         data: bytes,
         *,
-        fidelity: float = 0.5,
+        fidelity: float = 0.75,
         steps: int | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> Image.Image:

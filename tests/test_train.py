@@ -3,6 +3,7 @@
 import json
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from hdcodec.train.run import (
     train,
 )
 from hdcodec.train.stages import STAGES
+from hdcodec.train.views import turned, view
 
 State = dict[str, Tensor]
 
@@ -161,6 +163,43 @@ def test_a_graft_may_be_a_single_parameter(trained: Path, tiny_config: Config) -
     graft_parts(model, [parse_graft(f"{path}=lic.level")])
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, donor[name] if name == "lic.level" else before[name]), name
+
+
+def test_networks_made_deeper_begin_where_they_were(trained: Path, tiny_config: Config) -> None:
+    depths = ("detail_depth", "head_depth", "decoder_detail_depth")
+    deeper = replace(tiny_config, **{name: getattr(tiny_config, name) + 1 for name in depths})
+    before, after = (
+        load_average(trained / "joint.pt", cfg).eval() for cfg in (tiny_config, deeper)
+    )
+    assert len(after.state_dict()) > len(before.state_dict())
+    noise = torch.rand(1, 2 * tiny_config.drv, 4, 4)
+    pictures = []
+    for model in (before, after):
+        latent = torch.arange(8.0).expand(1, tiny_config.latent, 8, 8)
+        indices = torch.arange(64).reshape(1, 8, 8) % tiny_config.codes
+        kept, fidelity = torch.ones(1, 1, 8, 8, dtype=torch.bool), torch.zeros(1, 1, 1, 1)
+        with torch.no_grad():
+            shown = model.reconstruct(latent, torch.tensor([90]), indices, kept, noise, fidelity)
+        pictures.append(shown)
+    assert torch.equal(*pictures)
+
+
+def test_a_view_shows_the_same_of_all_pictures() -> None:
+    generator, marked = torch.Generator().manual_seed(0), torch.zeros(1, 1, 48, 48)
+    marked[..., 16:24, 16:40] = 1
+    sizes = set()
+    for _ in range(200):
+        one, two = view(torch.cat([marked, marked + 1]), generator).chunk(2)
+        assert torch.equal(one + 1, two)
+        assert one.sum() == marked.sum()
+        sizes |= set(one.shape[2:])
+    assert sizes == set(range(33, 49))
+
+
+def test_a_square_is_turned_in_eight_ways() -> None:
+    generator, picture = torch.Generator().manual_seed(0), torch.arange(9.0).reshape(1, 1, 3, 3)
+    ways = {tuple(turned(picture, generator).flatten().tolist()) for _ in range(100)}
+    assert len(ways) == 8
 
 
 def test_a_graft_of_nothing_is_refused(trained: Path, tiny_config: Config) -> None:

@@ -106,7 +106,7 @@ FILE = click.Path(allow_dash=True)
 fidelity = click.option(
     "--fidelity",
     type=Finite(0, 1),
-    help="0 looks most natural, 1 is closest to the original; 0.5 unless given.",
+    help="0 looks most natural, 1 is closest to the original; 0.75 unless given.",
 )
 
 metric_weights = click.option(

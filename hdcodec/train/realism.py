@@ -12,12 +12,15 @@ from torch.func import functional_call
 
 from hdcodec.perceptual import DISTS
 
+from .views import turned
+
 DISTS_WEIGHT = 3.0
 ADVERSARY_WEIGHT = 0.1
-CRITIC_WEIGHT = 0.12
-PATCH = 128
-"""Side of the patches seen. DISTS lives by the means of VGG's last two maps; on 64 pixels, all of
-them near a border, these ask for a weave on smooth surfaces."""
+CRITIC_WEIGHT = 0.25
+STORED = 0.2
+PATCH = 256
+"""Largest side of the patches seen. DISTS lives by the means of VGG's last two maps; on 64 pixels,
+all of them near a border, these ask for a weave on smooth surfaces."""
 
 
 class Head(nn.Module):
@@ -40,24 +43,26 @@ class Head(nn.Module):
 
 
 class Scaled(nn.Module):
-    """A 3x3 convolution whose weights are stored at unit variance, so that one learning rate suits
-    all layers (equalised learning rate, Karras et al. 2018)."""
+    """A 3x3 convolution whose weights are stored at one variance, so that one learning rate suits
+    all layers (equalised learning rate, Karras et al. 2018), and as small as `STORED`, so that
+    this rate is a fast one."""
 
     def __init__(self, cin: int, cout: int, stride: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(cout, cin, 3, 3))
+        self.weight = nn.Parameter(STORED * torch.randn(cout, cin, 3, 3))
         self.bias = nn.Parameter(torch.zeros(cout))
-        self.stride, self.gain = stride, (2 / (9 * cin)) ** 0.5
+        self.stride, self.gain = stride, (2 / (9 * cin)) ** 0.5 / STORED
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight * self.gain, self.bias, self.stride, 1)
 
 
 class Critic(nn.Module):
-    """Realism of a picture given the LIC image it was made from, at each 4x4 pixels.
+    """Realism of a picture at each 4x4 pixels.
 
-    It sees what was added to the LIC image as well, at full resolution: a texture that repeats
-    itself is plain there, while VGG, trained to name things, is used to overlook it.
+    It sees the picture's colours at 1/8 and, apart from them and larger, all that is finer: a
+    texture that repeats itself is plain there, while VGG, trained to name things, is used to
+    overlook it. Of an error in the colours it can know nothing.
     """
 
     def __init__(self, width: int = 32) -> None:
@@ -72,9 +77,10 @@ class Critic(nn.Module):
             ]
         )
 
-    def forward(self, picture: Tensor, lic: Tensor) -> Tensor:
-        """N x 3 x H x W each, in [0, 1] -> logits N x 1 x H/4 x W/4."""
-        x = torch.cat([2 * lic - 1, 8 * (picture - lic)], 1)
+    def forward(self, picture: Tensor) -> Tensor:
+        """N x 3 x H x W in [0, 1] -> logits N x 1 x H/4 x W/4."""
+        colours = F.interpolate(F.avg_pool2d(picture, 8), scale_factor=8, mode="bilinear")
+        x = torch.cat([2 * colours - 1, 8 * (picture - colours)], 1)
         for layer in self.layers[:-1]:
             x = F.leaky_relu(layer(x), 0.2)
         logits: Tensor = self.layers[-1](x)
@@ -102,18 +108,17 @@ class Realism(nn.Module):
     def loss(
         self,
         picture: Tensor,
-        lic: Tensor,
         original: Tensor,
         fidelity: Tensor,
         generator: torch.Generator,
         adversary: bool,
     ) -> tuple[Tensor, dict[str, float]]:
         """Weighted by 1 - `fidelity` (N); pictures N x 3 x H x W in [0, 1]."""
-        least = fidelity.argsort()[: max(1, len(fidelity) // 2)]
-        share = len(least) / len(fidelity)
-        chosen = least[torch.randperm(len(least), generator=generator)[: max(1, len(least) // 2)]]
-        whole = (picture[chosen].float(), original[chosen], lic[chosen].detach().float())
-        fake, real, base = _patches(whole, generator)
+        n = len(fidelity)
+        least = fidelity.argsort()[: max(1, 3 * n // 4)]
+        share = len(least) / n
+        chosen = least[torch.randperm(len(least), generator=generator)[: max(1, n // 4)]]
+        fake, real = _patches((picture[chosen].float(), original[chosen]), generator)
         weight = 1 - fidelity[chosen]
         with torch.no_grad():
             real_taps = self.dists.features(real)
@@ -125,7 +130,7 @@ class Realism(nn.Module):
             critic, fooled = self._players(fake_taps[1:], real_taps[1:], weight)
             total = total + critic + ADVERSARY_WEIGHT * fooled * share
             figures |= {"critic": float(critic.detach()), "generator": float(fooled.detach())}
-            critic, fooled = self._pixel_players(fake, real, base, weight)
+            critic, fooled = self._pixel_players(fake, real, weight)
             total = total + critic + CRITIC_WEIGHT * fooled * share
             figures |= {
                 "pixel_critic": float(critic.detach()),
@@ -133,14 +138,12 @@ class Realism(nn.Module):
             }
         return total, figures
 
-    def _pixel_players(
-        self, fake: Tensor, real: Tensor, base: Tensor, weight: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        seen = self.critic(torch.cat([fake.detach(), real]), torch.cat([base, base]))
+    def _pixel_players(self, fake: Tensor, real: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.critic(torch.cat([fake.detach(), real]))
         as_fake, as_real = seen.float().chunk(2)
         critic = F.softplus(as_fake).mean() + F.softplus(-as_real).mean()
         frozen = {name: p.detach() for name, p in self.critic.named_parameters()}
-        fooled = F.softplus(-functional_call(self.critic, frozen, (fake, base)).float())
+        fooled = F.softplus(-functional_call(self.critic, frozen, (fake,)).float())
         return critic, (fooled.mean((1, 2, 3)) * weight).mean()
 
     def _players(
@@ -155,7 +158,7 @@ class Realism(nn.Module):
 
 
 def _patches(pictures: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, ...]:
-    """The same patch of each, another for every sample."""
+    """The same patch of each, another for every sample, turned or mirrored at random."""
     n, _, height, width = pictures[0].shape
     side = min(PATCH, height, width)
     cuts = []
@@ -163,4 +166,5 @@ def _patches(pictures: Sequence[Tensor], generator: torch.Generator) -> tuple[Te
         top = int(torch.randint(0, height - side + 1, (), generator=generator))
         left = int(torch.randint(0, width - side + 1, (), generator=generator))
         cuts.append((k, slice(None), slice(top, top + side), slice(left, left + side)))
-    return tuple(torch.stack([picture[cut] for cut in cuts]) for picture in pictures)
+    patches = torch.cat([torch.stack([picture[cut] for cut in cuts]) for picture in pictures])
+    return turned(patches, generator).chunk(len(pictures))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import LPIPS, installed_dists, installed_lpips, load_dists, load_lpips
@@ -158,10 +159,14 @@ def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:
 
 
 def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
-    """The averaged model of a checkpoint; parts it lacks stay untrained."""
+    """The averaged model of a checkpoint; parts it lacks stay untrained, blocks it lacks pass on
+    what they get."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     model = HdcModel(config or Config())
-    model.load_state_dict(state["average"], strict=False)
+    missing = set(model.load_state_dict(state["average"], strict=False).missing_keys)
+    for name, module in model.named_modules():
+        if isinstance(module, Block) and f"{name}.leave.weight" in missing:
+            module.pass_on()
     return model
 
 

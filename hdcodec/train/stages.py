@@ -23,6 +23,7 @@ from hdcodec.perceptual import LPIPS
 
 from .loop import Loss
 from .realism import Realism
+from .views import view
 
 LPIPS_FROM = 0.2
 """Part of the `lic` stage that is trained without LPIPS."""
@@ -61,10 +62,9 @@ class Decoded(NamedTuple):
 
 
 class Fused(NamedTuple):
-    """Pictures, the LIC images within, and the fidelity each was decoded with (N)."""
+    """Pictures, and the fidelity each was decoded with (N)."""
 
     picture: Tensor
-    lic: Tensor
     fidelity: Tensor
 
 
@@ -193,7 +193,7 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
         total, figures, out = task_loss(model, lpips, x, lic, drvs, noise, generator)
         figures |= {"imitation": mean(torch.as_tensor(imitation))}
         pull, more = realism.loss(
-            out.picture, out.lic, x, out.fidelity, generator, progress >= ADVERSARY_FROM
+            out.picture, x, out.fidelity, generator, progress >= ADVERSARY_FROM
         )
         return total + imitation + pull, figures | more
 
@@ -231,7 +231,7 @@ def both_errors(
 ) -> tuple[Tensor, Tensor]:
     """Squared errors and LPIPS of N LIC images, then of N pictures: 2N each."""
     both = torch.cat([x_lic.float(), picture.float()])
-    views = shifted(torch.cat([both.clamp(-0.05, 1.05), x]), generator)
+    views = view(torch.cat([both.clamp(-0.05, 1.05), x]), generator)
     with torch.no_grad():
         original = lpips.features(views[len(both) :])
     taps = lpips.features(views[: len(both)])
@@ -259,20 +259,24 @@ def task_loss(
     noise: Tensor | None,
     generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, float], Fused]:
-    """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs."""
+    """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs.
+
+    The less faithful a picture is to be, the less its loss reaches the LIC image within.
+    """
     first, second = drvs
     x_lic = model.enhancer(lic.base, lic.features, first)
     indices = tokens(model, x, lic.base)
     with torch.no_grad():
         logits = model.prior(lic.latent, lic.hyper)
     kept = most_uncertain(logits, random_keep(x, generator))
-    eighth, sixteenth = model.lic_features(x_lic, lic.features)
+    fidelity = random_fidelity(x, generator)
+    base = torch.lerp(x_lic.detach(), x_lic, fidelity)
+    eighth, sixteenth = model.lic_features(base, lic.features)
     codes = model.codebook.lookup(indices)
     guess = model.predictor(codes, kept, sixteenth, second).float()
     missing, right = missing_loss(guess, indices, kept)
-    fidelity = random_fidelity(x, generator)
     mixed = mix_codes(codes, kept, guess, model.codebook.vectors())
-    picture = model.vq_decoder(mixed, (x_lic, eighth, sixteenth), fidelity, noise)
+    picture = model.vq_decoder(mixed, (base, eighth, sixteenth), fidelity, noise)
     mse, seen = both_errors(lpips, x, x_lic, picture, generator)
     n = x.shape[0]
     w = fidelity.flatten()
@@ -288,7 +292,7 @@ def task_loss(
             "missing_nats": mean(missing),
             "predicted_percent": 100 * right,
         },
-        Fused(picture, x_lic, w),
+        Fused(picture, w),
     )
 
 
@@ -353,17 +357,10 @@ def squared_error(picture: Tensor, x: Tensor) -> Tensor:
 
 
 def perceived(lpips: LPIPS, picture: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
-    """LPIPS of each sample, at a random phase of the network's first stride."""
+    """LPIPS of each sample, in a random view."""
     both = torch.cat([picture.float().clamp(-0.05, 1.05), x])
-    distance: Tensor = lpips(*shifted(both, generator).chunk(2))
+    distance: Tensor = lpips(*view(both, generator).chunk(2))
     return distance.flatten()
-
-
-def shifted(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures without their first 0 to 3 rows and columns: AlexNet's first convolution has a
-    stride of 4, and what it cannot see at one phase, such as a grid, it sees at another."""
-    top, left = torch.randint(0, 4, (2,), generator=generator).tolist()
-    return pictures[:, :, top:, left:]
 
 
 def entropy_of(usage: Tensor) -> dict[str, float]:

@@ -27,9 +27,16 @@ class Block(nn.Module):
         self.leave = pointwise(channels, channels)
         self.widen = pointwise(channels, expand * channels)
         self.narrow = pointwise(expand * channels, channels)
+        self._scale(0.2)
+
+    def pass_on(self) -> None:
+        """Begin as the identity, to be added to networks that are trained."""
+        self._scale(0.0)
+
+    @torch.no_grad()
+    def _scale(self, factor: float) -> None:
         for last in (self.leave, self.narrow):
-            with torch.no_grad():
-                last.weight.mul_(0.2)
+            last.weight.mul_(factor)
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(
@@ -71,15 +78,16 @@ class Patches(nn.Module):
 
 class PixelHead(nn.Module):
     """Features at 1/8 resolution -> N x 3 x H x W (float32 also under autocast), by three
-    shuffles with 3x3 convolutions between them (a single x8 shuffle leaves a visible grid).
-    With `zero` its picture is 0 everywhere before it is trained."""
+    shuffles with 3x3 convolutions between them (a single x8 shuffle leaves a visible grid) and
+    `depth` blocks at 1/4. With `zero` its picture is 0 everywhere before it is trained."""
 
     def __init__(
-        self, channels: int, zero: bool = False, quarter: int = 48, half: int = 24
+        self, channels: int, zero: bool = False, depth: int = 0, quarter: int = 48, half: int = 24
     ) -> None:
         super().__init__()
         self.to_quarter = up(channels, quarter)
         self.at_quarter = nn.Conv2d(quarter, quarter, 3, padding=1)
+        self.fine = stack(quarter, depth)
         self.to_half = up(quarter, half)
         self.at_half = nn.Conv2d(half, half, 3, padding=1)
         last = nn.Conv2d(half, 12, 3, padding=1)
@@ -89,9 +97,16 @@ class PixelHead(nn.Module):
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.pixels(self.quarter(x))
+
+    def quarter(self, x: Tensor) -> Tensor:
+        """Features at 1/4 resolution."""
         x = self.to_quarter(x)
-        x = x + F.leaky_relu(self.at_quarter(x), 0.1)
-        x = self.to_half(x)
+        return x + F.leaky_relu(self.at_quarter(x), 0.1)
+
+    def pixels(self, x: Tensor) -> Tensor:
+        """The picture from features at 1/4 resolution."""
+        x = self.to_half(self.fine(x))
         x = x + F.leaky_relu(self.at_half(x), 0.1)
         y: Tensor = self.to_full(x).float()
         return y

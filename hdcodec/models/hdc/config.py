@@ -25,7 +25,8 @@ class Config:
     synthesis_width: int = 256
     synthesis_depth: int = 4
     detail_width: int = 160
-    detail_depth: int = 4
+    detail_depth: int = 6
+    head_depth: int = 2
     codes: int = 512
     code_dim: int = 32
     vq_width: int = 128
@@ -37,7 +38,7 @@ class Config:
     decoder_width: int = 224
     decoder_depth: int = 4
     decoder_detail: int = 144
-    decoder_detail_depth: int = 3
+    decoder_detail_depth: int = 4
 
     def to_dict(self) -> dict[str, int]:
         """All sizes by name."""

@@ -119,7 +119,7 @@ class Synthesis(nn.Module):
             pointwise(cfg.latent, w), stack(w, cfg.synthesis_depth), up(w, d)
         )
         self.detail = stack(d, cfg.detail_depth)
-        self.head = PixelHead(d)
+        self.head = PixelHead(d, depth=cfg.head_depth)
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         features = self.detail(self.coarse(y))

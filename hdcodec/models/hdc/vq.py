@@ -15,8 +15,8 @@ from .blocks import Block, Patches, PixelHead, down, pointwise, stack, up
 from .config import Config
 from .fixed import FixedNet, Layer, mixer
 
-NOISE_FOLD = 4
-"""Noise at 1/32 with 2 * drv channels is laid out at 1/8 with a sixteenth of them."""
+NOISE_FOLD = 8
+"""Noise at 1/32 with 2 * drv channels is laid out at 1/4 with a 64th of them."""
 
 
 class VqEncoder(nn.Module):
@@ -155,11 +155,11 @@ class VqDecoder(nn.Module):
         self.coarse = nn.ModuleList(Block(w) for _ in range(cfg.decoder_depth))
         self.coarse_fix = nn.ModuleList(Correction(w, lic16) for _ in range(2))
         self.up = up(w, d)
-        self.texture = Texture(d, 2 * cfg.drv // NOISE_FOLD**2)
         self.detail = nn.ModuleList(Block(d) for _ in range(cfg.decoder_detail_depth))
         self.detail_fix = nn.ModuleList(Correction(d, lic8) for _ in range(2))
         self.head = PixelHead(d)
-        self.fused_head = PixelHead(d, zero=True)
+        self.fused_head = PixelHead(d, zero=True, depth=cfg.head_depth)
+        self.grain = Texture(self.fused_head.at_quarter.in_channels, 2 * cfg.drv // NOISE_FOLD**2)
 
     def forward(
         self,
@@ -179,11 +179,12 @@ class VqDecoder(nn.Module):
             x = block(x)
         x = self.up(self.coarse_fix[1](x, sixteenth, fidelity))
         x = self.detail_fix[0](x, eighth, fidelity)
-        if noise is not None:
-            x = self.texture(x, F.pixel_shuffle(noise, NOISE_FOLD), fidelity)
         for block in self.detail:
             x = block(x)
-        y: Tensor = x_lic + self.fused_head(self.detail_fix[1](x, eighth, fidelity))
+        x = self.fused_head.quarter(self.detail_fix[1](x, eighth, fidelity))
+        if noise is not None:
+            x = self.grain(x, F.pixel_shuffle(noise, NOISE_FOLD), fidelity)
+        y: Tensor = x_lic + self.fused_head.pixels(x)
         return y
 
     def _plain(self, codes: Tensor) -> Tensor:
