@@ -1,29 +1,39 @@
 """What each round of training brought: pictures coded by revisions of this project, at one size.
 
     python benchmarks/rounds.py FOLDER REVISION... [--bpp 0.03] [--fidelity 0,0.5,1]
-        [--metric-weights DIR] [--limit N]
+        [--metric-weights DIR] [--limit N] [--hours 2.9,6.9,...] [--reach dists=0.15]
 
 Every revision is taken out of the repository and codes the pictures in a process of its own, with
 the weights it came with; today's metrics compare what it decoded. Sizes are caps met by the highest
 quality that fits. Prints a Markdown table. Its "turned" is LPIPS-Alex of both pictures mirrored
 along a diagonal, less their first four rows and columns: what a decoder draws to please the network
-as it is shown pictures in training, and not the eye, does not please it so.
+as it is shown pictures in training, and not the eye, does not please it so. "Patterns" is what
+`hdcodec.train.patterns` measures: grids, dots and weaves that the original has not.
+
+With `--hours`, the core-hours of training behind each revision, a metric is fitted as a power of
+them, and the hours are printed after which it would reach what `--reach` names: if it kept falling
+at this pace.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+import numpy as np
+import torch
 from PIL import Image
 
 from hdcodec.eval import measure, picture_files
+from hdcodec.train.patterns import patterns
 
 METRICS = ("psnr", "lpips_alex", "dists")
 ROOT = Path(__file__).parents[1]
@@ -66,17 +76,62 @@ def code(revision: str, pictures: list[Path], bpp: float, dials: list[str], out:
         subprocess.run([*argv, *names], cwd=folder, env=away, check=True)
 
 
+class Means(NamedTuple):
+    """Means over the pictures: one line of the table."""
+
+    bpp: float
+    psnr: float
+    lpips_alex: float
+    dists: float
+    turned: float
+    patterns: float
+
+    def __str__(self) -> str:
+        rate, psnr, *rest = self
+        return " | ".join([f"{rate:.4f} | {psnr:.2f}", *(f"{v:.3f}" for v in rest)])
+
+
 def distances(original: Image.Image, decoded: Image.Image, weights: str | None) -> list[float]:
-    """The metrics, and LPIPS-Alex of both turned."""
+    """The metrics, LPIPS-Alex of both turned, and patterns."""
     found = measure(original, decoded, METRICS, weights=weights)
     other = measure(turned(original), turned(decoded), ("lpips_alex",), weights=weights)
-    return [*found.values(), *other.values()]
+    seen = float(patterns(*(pixels(picture) for picture in (decoded, original))))
+    return [*found.values(), *other.values(), seen]
+
+
+def pixels(picture: Image.Image) -> torch.Tensor:
+    """1 x 3 x H x W in [0, 1]."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
 
 
 def turned(picture: Image.Image) -> Image.Image:
     """Mirrored along a diagonal and four pixels off."""
     mirrored = picture.transpose(Image.Transpose.TRANSPOSE)
     return mirrored.crop((4, 4, *mirrored.size))
+
+
+def means(pictures: list[Path], dial: str, out: Path, weights: str | None) -> Means:
+    """Of the files and decoded pictures in `out`."""
+    found = []
+    for path in pictures:
+        with Image.open(path) as image:
+            original = image.convert("RGB")
+        size = Path(out, f"{path.stem}.hdc").stat().st_size
+        decoded = Image.open(Path(out, f"{path.stem} {dial}.png"))
+        rate = 8 * size / (original.width * original.height)
+        found.append([rate, *distances(original, decoded, weights)])
+    return Means(*(sum(values) / len(values) for values in zip(*found, strict=True)))
+
+
+def pace(hours: list[float], values: list[float], wanted: float) -> tuple[float, float]:
+    """The power of the hours by which the values fall, and the hours at which they are `wanted`."""
+    power, start = np.polyfit(np.log(hours), np.log(values), 1)
+    return float(power), math.exp((math.log(wanted) - start) / power)
+
+
+def listed(text: str) -> list[float]:
+    """Comma-separated numbers."""
+    return [float(number) for number in text.split(",")] if text else []
 
 
 @click.command()
@@ -86,6 +141,8 @@ def turned(picture: Image.Image) -> Image.Image:
 @click.option("--fidelity", default="0,0.5,1", show_default=True)
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--limit", type=int, help="Only the first N pictures.")
+@click.option("--hours", default="", help="Core-hours of training behind each revision.")
+@click.option("--reach", multiple=True, metavar="METRIC=VALUE", help="Fitted to the hours.")
 def main(
     folder: Path,
     revisions: tuple[str, ...],
@@ -93,26 +150,25 @@ def main(
     fidelity: str,
     metric_weights: str | None,
     limit: int | None,
+    hours: str,
+    reach: tuple[str, ...],
 ) -> None:
     """Code the pictures of FOLDER by every REVISION and print means over them."""
     pictures, dials = picture_files(folder)[:limit], fidelity.split(",")
-    print("| revision | fidelity | bpp | PSNR | LPIPS-Alex | DISTS | turned |")
-    print("|---" * 7 + "|")
+    print("| revision | fidelity | bpp | PSNR | LPIPS-Alex | DISTS | turned | patterns |")
+    print("|---" * 8 + "|")
+    rows: dict[str, list[Means]] = {dial: [] for dial in dials}
     for revision in revisions:
         with tempfile.TemporaryDirectory() as out:
             code(revision, pictures, bpp, dials, Path(out))
             for dial in dials:
-                found = []
-                for path in pictures:
-                    with Image.open(path) as image:
-                        original = image.convert("RGB")
-                    size = Path(out, f"{path.stem}.hdc").stat().st_size
-                    decoded = Image.open(Path(out, f"{path.stem} {dial}.png"))
-                    rate = 8 * size / (original.width * original.height)
-                    found.append([rate, *distances(original, decoded, metric_weights)])
-                rate, psnr, *rest = (sum(v) / len(v) for v in zip(*found, strict=True))
-                means = " | ".join([f"{rate:.4f} | {psnr:.2f}", *(f"{v:.3f}" for v in rest)])
-                print(f"| {revision} | {dial} | {means} |", flush=True)
+                rows[dial].append(means(pictures, dial, Path(out), metric_weights))
+                print(f"| {revision} | {dial} | {rows[dial][-1]} |", flush=True)
+    for target in reach:
+        name, _, value = target.partition("=")
+        for dial, found in rows.items():
+            power, needed = pace(listed(hours), [getattr(row, name) for row in found], float(value))
+            print(f"fidelity {dial}: {name} ~ hours^{power:.3f}, {value} after {needed:.0f} hours")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import json
 import os
 import tarfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,7 +24,8 @@ from hdcodec.train.__main__ import main
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import export
 from hdcodec.train.loop import Settings
-from hdcodec.train.optimizer import Optimizer
+from hdcodec.train.optimizer import Optimizer, is_matrix
+from hdcodec.train.patterns import patterns
 from hdcodec.train.restore import restore
 from hdcodec.train.run import (
     ORDER,
@@ -35,6 +38,7 @@ from hdcodec.train.run import (
     train,
 )
 from hdcodec.train.stages import STAGES
+from hdcodec.train.team import Team, in_team
 from hdcodec.train.views import turned, view
 
 State = dict[str, Tensor]
@@ -202,6 +206,22 @@ def test_a_square_is_turned_in_eight_ways() -> None:
     assert len(ways) == 8
 
 
+@pytest.mark.parametrize("period", [2, 4, 5, 8])
+def test_a_grid_is_a_pattern_and_blur_is_none(photo_files: dict[str, Path], period: int) -> None:
+    photos = []
+    for path in photo_files.values():
+        with Image.open(path) as image:
+            photos.append(np.asarray(image.convert("RGB").crop((40, 20, 296, 276))))
+    x = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2).float() / 255
+    grid = torch.zeros(1, 1, 256, 256)
+    grid[..., ::period, ::period] = 1
+    own, drawn = patterns(x, x), patterns(x + 0.1 * (grid - grid.mean()), x)
+    blurred = patterns(F.avg_pool2d(x, 5, 1, 2, count_include_pad=False), x)
+    assert own.max() < 0.02
+    assert blurred.max() < 0.02
+    assert (drawn > 10 * torch.maximum(own, blurred)).all()
+
+
 def test_a_graft_of_nothing_is_refused(trained: Path, tiny_config: Config) -> None:
     model = start("vq", trained, None, tiny_config)
     with pytest.raises(ValueError, match="has no part le"):
@@ -246,7 +266,7 @@ def test_resuming_continues_the_counters(
     old, new = checkpoint(trained / "vq.pt"), checkpoint(path)
     assert new["step"] == 3
     assert new["seconds"] > old["seconds"]
-    steps = {int(s["step"]) for part in new["optimizer"] for s in part["state"].values()}
+    steps = {int(s["step"]) for part in new["optimizer"][0] for s in part["state"].values()}
     assert max(steps) == 3
     name = "vq_encoder.net.4.weight"
     assert not torch.equal(old["model"][name], new["model"][name])
@@ -283,6 +303,57 @@ def test_a_stage_with_muon_can_be_resumed(
     assert second["step"] == 3
     name = "lic.synthesis.coarse.0.weight"
     assert not torch.equal(first["model"][name], second["model"][name])
+
+
+def meet(team: Team, folder: Path) -> None:
+    """Each of a team of two leaves what it has after meeting the other."""
+    held = [torch.tensor([1.0, 5.0]) * (team.rank + 1), torch.full((2, 2), 4.0 * team.rank)]
+    team.average(held)
+    shared = [torch.full((2, 1), float(team.rank))]
+    team.share(shared, owner=1)
+    found = {"average": held, "shared": shared, "first": team.agree(7.0 + team.rank)}
+    torch.save({**found, "all": team.gather(team.rank)}, folder / f"{team.rank}.pt")
+
+
+def test_a_team_averages_shares_and_agrees(tmp_path: Path) -> None:
+    in_team(2, partial(meet, folder=tmp_path))
+    for rank in (0, 1):
+        found = checkpoint(tmp_path / f"{rank}.pt")
+        assert torch.equal(found["average"][0], torch.tensor([1.5, 7.5]))
+        assert torch.equal(found["average"][1], torch.full((2, 2), 2.0))
+        assert torch.equal(found["shared"][0], torch.ones(2, 1))
+        assert found["first"] == 7.0
+        assert found["all"] == [0, 1]
+
+
+@NO_MUON
+def test_workers_train_one_model(
+    data: Path, metric_weights: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"metric_weights": metric_weights, "config": tiny_config, "batch": 2}
+    options |= {"data": data, "out": tmp_path, "minutes": 10, "optimizer": "muon", "workers": 2}
+    train("lic", max_steps=2, **options)
+    first = checkpoint(tmp_path / "lic.pt")
+    assert first["step"] == 2
+    assert len(first["optimizer"]) == 2
+    assert all(tensor.isfinite().all() for tensor in first["model"].values())
+    lic = HdcModel(tiny_config).lic
+    names = [f"lic.{name}" for name, p in lic.named_parameters() if is_matrix(p)]
+    owned = [sum(len(part["state"]) for part in parts[1:]) for parts in first["optimizer"]]
+    assert sum(owned) == len(names)
+    assert min(owned) > 0
+    train("lic", max_steps=3, resume=True, **options)
+    second = checkpoint(tmp_path / "lic.pt")
+    assert second["step"] == 3
+    for name in names:
+        assert not torch.equal(first["model"][name], second["model"][name]), name
+    with pytest.raises(ValueError, match="is of 2 workers"):
+        train("lic", max_steps=4, resume=True, **options | {"workers": 1})
+
+
+def test_several_workers_are_for_the_cpu(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="CPU only"):
+        train("lic", workers=2, device="cuda", data=data, out=tmp_path, minutes=1)
 
 
 def test_resuming_a_finished_stage_changes_nothing(

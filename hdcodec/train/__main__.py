@@ -59,6 +59,12 @@ def _add_stage(name: str) -> None:
         help="Part of the schedule of losses to skip, for a model that has been through it.",
     )
     @click.option("--threads", type=int, help="CPU threads; default: all.")
+    @click.option(
+        "--workers",
+        default=1,
+        show_default=True,
+        help="Processes of the CPU, one thread and a batch each.",
+    )
     @click.option("--max-steps", type=int, help="Stop after this many steps, too.")
     @click.option("--limit", type=int, help="Use only the first N photos.")
     @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")

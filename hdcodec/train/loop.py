@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .data import Crops
 from .optimizer import Optimizer
+from .team import ALONE, Team
 
 Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, dict[str, float]]]
 """(batch, progress 0..1, generator) -> loss and named figures for the log."""
@@ -36,7 +37,7 @@ class Settings:
     optimizer: str = "adamw"
     begin: float = 0.0
     lr_end: float = 0.03
-    warmup_steps: int = 200
+    warmup_steps: int = 100
     clip: float = 1.0
     ema: float = 0.999
     save_minutes: float = 4.0
@@ -70,7 +71,8 @@ class Trainer:
     """Trains the parameters of `trained` inside `model`; keeps an EMA copy of `model`.
 
     `refresh` is called on the model and on its copy whenever a checkpoint has been written.
-    `aside` learns with the model and is kept beside it in the checkpoints, as it is.
+    `aside` learns with the model and is kept beside it in the checkpoints, as it is. Every process
+    of `team` does the same with batches of its own.
     """
 
     def __init__(
@@ -83,8 +85,9 @@ class Trainer:
         settings: Settings,
         refresh: Callable[[nn.Module], None] | None = None,
         aside: nn.Module | None = None,
+        team: Team = ALONE,
     ) -> None:
-        self.refresh, self.aside = refresh, aside
+        self.refresh, self.aside, self.team = refresh, aside, team
         self.stage, self.model, self.loss, self.crops, self.set = (
             stage,
             model,
@@ -93,7 +96,7 @@ class Trainer:
             settings,
         )
         self.parameters = trained
-        self.optimizer = Optimizer(settings.optimizer, trained, settings.lr)
+        self.optimizer = Optimizer(settings.optimizer, trained, settings.lr, team)
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
         self.averaged: list[Tensor] = [a for a, b in pairs if b.requires_grad]
@@ -104,33 +107,37 @@ class Trainer:
 
     def run(self) -> nn.Module:
         """Train until the budget is spent; returns the EMA model."""
-        budget, averages, last_save = self.set.minutes * 60, Averages(), time.monotonic()
+        budget, averages, last_save = self.set.minutes * 60, Averages(), self.seconds
         start, last_log, data_seconds = time.monotonic() - self.seconds, time.monotonic(), 0.0
         self.model.train()
         while self.seconds < budget and (
             self.set.max_steps is None or self.step < self.set.max_steps
         ):
             tick = time.monotonic()
-            batch = self.crops(self.step).to(self.set.device, memory_format=torch.channels_last)
+            batch = self.crops(self._turn()).to(self.set.device, memory_format=torch.channels_last)
             data_seconds += time.monotonic() - tick
             averages.add(self._step(batch, self.seconds / budget))
             now = time.monotonic()
-            self.seconds = now - start
+            self.seconds = self.team.agree(now - start)
             if self.step % self.set.log_steps == 0:
                 wall, last_log = now - last_log, now
                 self._log(averages, wall, data_seconds)
                 data_seconds = 0.0
-            if now - last_save > self.set.save_minutes * 60:
+            if self.seconds - last_save > self.set.save_minutes * 60:
                 self.save()
-                last_save = now
+                last_save = self.seconds
                 if self.refresh is not None:
                     self.refresh(self.model)
                     self.refresh(self.average)
         self.save()
         return self.average
 
+    def _turn(self) -> int:
+        """This step's number among those of all processes."""
+        return self.step * self.team.size + self.team.rank
+
     def _step(self, batch: Tensor, progress: float) -> dict[str, float]:
-        generator = torch.Generator().manual_seed(self.step)
+        generator = torch.Generator().manual_seed(self._turn())
         lr = (
             self.set.lr
             * min(1.0, (self.step + 1) / self.set.warmup_steps)
@@ -141,6 +148,7 @@ class Trainer:
             loss, figures = self.loss(batch, done, generator)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._average_gradients()
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self.set.clip))
         if math.isfinite(norm):
             self.optimizer.step(lr)
@@ -152,6 +160,12 @@ class Trainer:
             **figures,
         }
 
+    def _average_gradients(self) -> None:
+        if self.team.size > 1:
+            for p in self.parameters:
+                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        self.team.average([p.grad for p in self.parameters if p.grad is not None])
+
     @torch.no_grad()
     def _update_average(self) -> None:
         decay = min(self.set.ema, (1 + self.step) / (10 + self.step))
@@ -160,11 +174,13 @@ class Trainer:
             a.copy_(b)
 
     def _log(self, averages: Averages, wall: float, data: float) -> None:
+        if self.team.rank:
+            return
         row: dict[str, Any] = {
             "stage": self.stage,
             "step": self.step,
             "minutes": round(self.seconds / 60, 2),
-            "images_per_s": round(averages.count * self.crops.batch / wall, 1),
+            "images_per_s": round(self.team.size * averages.count * self.crops.batch / wall, 1),
             "data_percent": round(100 * data / wall, 1),
         }
         row |= {k: round(v, 5) for k, v in averages.take().items()}
@@ -172,11 +188,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint (model, EMA, optimizer, counters) beside, then rename."""
+        optimizers = self.team.gather(self.optimizer.state_dict())
+        if self.team.rank:
+            return
         self.set.out.mkdir(parents=True, exist_ok=True)
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizers,
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -193,7 +212,9 @@ class Trainer:
         state = torch.load(path, map_location=self.set.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if len(state["optimizer"]) != self.team.size:
+            raise ValueError(f"{path} is of {len(state['optimizer'])} workers")
+        self.optimizer.load_state_dict(state["optimizer"][self.team.rank])
         if self.aside is not None and "aside" in state:
             self.aside.load_state_dict(state["aside"])
         self.step, self.seconds = state["step"], state["seconds"]

@@ -14,7 +14,7 @@ from hdcodec.perceptual import DISTS
 
 from .views import turned
 
-DISTS_WEIGHT = 3.0
+DISTS_WEIGHT = 4.0
 ADVERSARY_WEIGHT = 0.1
 CRITIC_WEIGHT = 0.25
 STORED = 0.2
@@ -112,14 +112,15 @@ class Realism(nn.Module):
         fidelity: Tensor,
         generator: torch.Generator,
         adversary: bool,
+        worth: Tensor | float = 1.0,
     ) -> tuple[Tensor, dict[str, float]]:
-        """Weighted by 1 - `fidelity` (N); pictures N x 3 x H x W in [0, 1]."""
+        """Weighted by `worth` (N) and 1 - `fidelity` (N); pictures N x 3 x H x W in [0, 1]."""
         n = len(fidelity)
         least = fidelity.argsort()[: max(1, 3 * n // 4)]
         share = len(least) / n
         chosen = least[torch.randperm(len(least), generator=generator)[: max(1, n // 4)]]
         fake, real = _patches((picture[chosen].float(), original[chosen]), generator)
-        weight = 1 - fidelity[chosen]
+        weight = ((1 - fidelity) * worth)[chosen]
         with torch.no_grad():
             real_taps = self.dists.features(real)
         fake_taps = self.dists.features(fake.clamp(-0.05, 1.05))

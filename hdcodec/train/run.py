@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,21 @@ from .realism import Realism
 from .restore import restore
 from .samples import write_samples
 from .stages import STAGES
+from .team import ALONE, Team, in_team
 
 ORDER = tuple(STAGES)
 
 
-def train(
+def train(stage: str, *, workers: int = 1, **options: Any) -> None:
+    """Train one stage in `workers` processes of the CPU, each with a batch of its own; `options`
+    are those of `train_in`."""
+    if workers > 1 and options.get("device", "cpu") != "cpu":
+        raise ValueError("several workers train on the CPU only")
+    in_team(workers, partial(train_in, stage=stage, **options))
+
+
+def train_in(
+    team: Team,
     stage: str,
     *,
     data: Path,
@@ -58,8 +68,8 @@ def train(
     after every checkpoint of this stage, so that it can follow a stage that is still running.
     `config` gives the sizes of the networks, the family's own by default.
     """
-    if threads:
-        torch.set_num_threads(threads)
+    if threads or team.size > 1:
+        torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
     photos = read_photos(data, smallest=crop, limit=limit)
     model = start(stage, out, init, config)
@@ -85,8 +95,11 @@ def train(
         compiled,
         refresh,
         _players(_origin(stage, out, init)),
+        team,
     )
     average = trainer.run()
+    if team.rank:
+        return
     write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
 
 
@@ -99,6 +112,7 @@ def prepare(
     compiled: bool = False,
     refresh: Callable[[nn.Module], None] | None = None,
     players: dict[str, Tensor] | None = None,
+    team: Team = ALONE,
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses. `players` are
     discriminators to go on with."""
@@ -118,7 +132,7 @@ def prepare(
     if realism is not None:
         trained += realism.players().parameters()
     aside = None if realism is None else realism.players()
-    return Trainer(stage, model, trained, loss, crops, settings, refresh, aside)
+    return Trainer(stage, model, trained, loss, crops, settings, refresh, aside, team)
 
 
 def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
@@ -140,7 +154,9 @@ def start(stage: str, out: Path, init: Path | None, config: Config | None = None
     path = _origin(stage, out, init)
     if path is None:
         return HdcModel(config or Config())
-    return restore(read_folder(path)) if path.is_dir() else load_average(path, config)
+    if path.is_dir():
+        return grown(restore(read_folder(path)).state_dict(), config)
+    return load_average(path, config)
 
 
 def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
@@ -159,11 +175,16 @@ def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:
 
 
 def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
-    """The averaged model of a checkpoint; parts it lacks stay untrained, blocks it lacks pass on
-    what they get."""
+    """The averaged model of a checkpoint, grown to `config`."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return grown(state["average"], config)
+
+
+def grown(state: Mapping[str, Tensor], config: Config | None = None) -> HdcModel:
+    """A model of any depth from the state of a shallower one: blocks it lacks pass on what they
+    get, other parts it lacks stay untrained."""
     model = HdcModel(config or Config())
-    missing = set(model.load_state_dict(state["average"], strict=False).missing_keys)
+    missing = set(model.load_state_dict(state, strict=False).missing_keys)
     for name, module in model.named_modules():
         if isinstance(module, Block) and f"{name}.leave.weight" in missing:
             module.pass_on()

@@ -1,7 +1,8 @@
 """What each stage trains and by which loss.
 
-The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`. Only the named parts
-of the model learn in a stage; everything else is frozen. `control` is what they must beat.
+The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`. Only the
+named parts of the model learn in a stage; everything else is frozen. `control` is what they must
+beat.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hdcodec.models.hdc.model import HdcModel, mix_codes
 from hdcodec.perceptual import LPIPS
 
 from .loop import Loss
+from .patterns import patterns
 from .realism import Realism
 from .views import view
 
@@ -36,6 +38,14 @@ FUSE_BELOW = 60
 
 ADVERSARY_FROM = 0.4
 """Part of the `drv2` stage after which the adversary joins."""
+
+WHOLE_POWER = -0.6
+"""Each sample of the `whole` stage is weighted by trade_off ** WHOLE_POWER."""
+
+PATTERN_WEIGHT = 0.3
+
+WHOLE_DISTORTION = 0.6
+"""What makes the distortion of the `whole` stage about as large as that of `lic`."""
 
 KEEP_CODES = 16
 """Kept codes k of the file format; the kept fraction is (k / 15)**2."""
@@ -52,7 +62,7 @@ class Stage:
 
 
 class Decoded(NamedTuple):
-    """The frozen LIC stream's view of a batch."""
+    """The LIC stream's view of a batch."""
 
     quality: Tensor
     base: Tensor
@@ -62,10 +72,11 @@ class Decoded(NamedTuple):
 
 
 class Fused(NamedTuple):
-    """Pictures, and the fidelity each was decoded with (N)."""
+    """Pictures, the fidelity each was decoded with (N), and the LIC images within."""
 
     picture: Tensor
     fidelity: Tensor
+    x_lic: Tensor
 
 
 def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
@@ -180,24 +191,66 @@ def drv2_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
         x: Tensor, progress: float, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         lic = decode(model, x, generator)
-        with torch.no_grad():
-            targets = model.drv_encoder(x, lic.base)
-        steps = int(torch.tensor([1, 2, 4])[torch.randint(0, 3, (1,), generator=generator)])
-        condition = model.condition(lic.features)
-        sampled, noises = [], []
-        for denoiser, target in zip(model.denoisers, targets, strict=True):
-            noises.append(torch.randn(target.shape, generator=generator).to(x.device))
-            sampled.append(sample(denoiser, condition, noises[-1], steps))  # type: ignore[arg-type]
-        imitation = sum(F.l1_loss(a, b.float()) for a, b in zip(sampled, targets, strict=True))
-        drvs, noise = (sampled[0], sampled[1]), torch.cat(noises, 1)
+        drvs, noise, imitation = imitated(model, x, lic, generator)
         total, figures, out = task_loss(model, lpips, x, lic, drvs, noise, generator)
-        figures |= {"imitation": mean(torch.as_tensor(imitation))}
         pull, more = realism.loss(
             out.picture, x, out.fidelity, generator, progress >= ADVERSARY_FROM
         )
+        figures |= {"imitation": mean(imitation)}
         return total + imitation + pull, figures | more
 
     return loss
+
+
+def whole_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
+    """The rate, and all that `drv2` asks for but the discriminators: the encoder learns what the
+    whole decoder makes of its latents."""
+    assert realism is not None
+
+    def loss(
+        x: Tensor, progress: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        quality = random_quality(x, generator)
+        out = model.lic(x, quality)
+        base = out.base.float().clamp(0, 1)
+        lic = Decoded(quality, base, out.features, out.coded.latent, out.coded.hyper)
+        drvs, noise, imitation = imitated(model, x, lic, generator)
+        factor = trade_off(quality.float())
+        worth = WHOLE_DISTORTION * factor ** (1 + WHOLE_POWER)
+        total, figures, fused = task_loss(
+            model, lpips, x, lic, drvs, noise, generator, worth, lic_share=1.0
+        )
+        pull, more = realism.loss(fused.picture, x, fused.fidelity, generator, False, worth)
+        seen = patterns(fused.picture, x)
+        pull = pull + PATTERN_WEIGHT * (worth * (patterns(fused.x_lic, x) + seen)).mean()
+        bpp = (out.coded.y_bits + out.coded.z_bits) / (x.shape[2] * x.shape[3])
+        low = quality < QUALITIES // 2
+        figures |= {
+            "patterns": mean(seen),
+            "bpp_low": mean(bpp[low]),
+            "bpp_high": mean(bpp[~low]),
+            "imitation": mean(imitation),
+        }
+        rate = (factor**WHOLE_POWER * bpp).mean()
+        return rate + total + imitation + pull, figures | more
+
+    return loss
+
+
+def imitated(
+    model: HdcModel, x: Tensor, lic: Decoded, generator: torch.Generator
+) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+    """Both sampled DRVs, the noise they come from, and their distance from the extracted ones."""
+    with torch.no_grad():
+        targets = model.drv_encoder(x, lic.base)
+    steps = int(torch.tensor([1, 2, 4])[torch.randint(0, 3, (1,), generator=generator)])
+    condition = model.condition(lic.features.detach())
+    sampled, noises = [], []
+    for denoiser, target in zip(model.denoisers, targets, strict=True):
+        noises.append(torch.randn(target.shape, generator=generator).to(x.device))
+        sampled.append(sample(denoiser, condition, noises[-1], steps))  # type: ignore[arg-type]
+    distances = [F.l1_loss(a, b.float()) for a, b in zip(sampled, targets, strict=True)]
+    return (sampled[0], sampled[1]), torch.cat(noises, 1), torch.stack(distances).sum()
 
 
 def control_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
@@ -258,10 +311,13 @@ def task_loss(
     drvs: tuple[Tensor, Tensor],
     noise: Tensor | None,
     generator: torch.Generator,
+    worth: Tensor | float = 1.0,
+    lic_share: float = 0.5,
 ) -> tuple[Tensor, dict[str, float], Fused]:
     """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs.
 
-    The less faithful a picture is to be, the less its loss reaches the LIC image within.
+    The less faithful a picture is to be, the less its loss reaches the LIC image within. `worth`
+    (N) weighs the samples, `lic_share` the LIC image against the picture.
     """
     first, second = drvs
     x_lic = model.enhancer(lic.base, lic.features, first)
@@ -280,19 +336,17 @@ def task_loss(
     mse, seen = both_errors(lpips, x, x_lic, picture, generator)
     n = x.shape[0]
     w = fidelity.flatten()
-    total = (
-        0.5 * (MSE_WEIGHT * mse[:n] + seen[:n]).mean()
-        + (MSE_WEIGHT * (0.1 + 0.9 * w) * mse[n:] + (2 - w) * seen[n:]).mean()
-    )
+    total = lic_share * (MSE_WEIGHT * mse[:n] + seen[:n])
+    total = total + MSE_WEIGHT * (0.1 + 0.9 * w) * mse[n:] + (2 - w) * seen[n:]
     return (
-        total + 0.02 * missing,
+        (worth * total).mean() + 0.02 * missing,
         {
             "base_db": psnr(squared_error(lic.base, x)),
             **figures_of(mse, seen),
             "missing_nats": mean(missing),
             "predicted_percent": 100 * right,
         },
-        Fused(picture, w),
+        Fused(picture, w, x_lic),
     )
 
 
@@ -391,6 +445,7 @@ STAGES: dict[str, Stage] = {
     "joint": Stage(
         ("lic.synthesis", "condition", "denoisers", *_FUSION), drv2_loss, 3e-4, realism=True
     ),
+    "whole": Stage(("lic", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, realism=True),
     "control": Stage(
         ("lic.synthesis", "enhancer", "vq_decoder", "lic_features"), control_loss, 3e-4
     ),

@@ -21,11 +21,11 @@ class Config:
     context: int = 128
     levels: int = 9
     analysis_width: int = 128
-    analysis_depth: int = 3
+    analysis_depth: int = 4
     synthesis_width: int = 256
-    synthesis_depth: int = 4
+    synthesis_depth: int = 6
     detail_width: int = 160
-    detail_depth: int = 6
+    detail_depth: int = 9
     head_depth: int = 2
     codes: int = 512
     code_dim: int = 32
@@ -36,9 +36,9 @@ class Config:
     predictor_width: int = 192
     predictor_depth: int = 4
     decoder_width: int = 224
-    decoder_depth: int = 4
+    decoder_depth: int = 5
     decoder_detail: int = 144
-    decoder_detail_depth: int = 4
+    decoder_detail_depth: int = 7
 
     def to_dict(self) -> dict[str, int]:
         """All sizes by name."""
