@@ -22,7 +22,14 @@ PANELS = (
     ("fusion", "dists", "fusion: DISTS of the less faithful patches"),
 )
 FUSION = ("drv2", "joint", "whole")
-COLOURS = {1: "tab:gray", 2: "tab:blue", 3: "tab:red", 4: "tab:green", 5: "tab:purple", 6: "tab:brown"}
+COLOURS = {
+    1: "tab:gray",
+    2: "tab:blue",
+    3: "tab:red",
+    4: "tab:green",
+    5: "tab:purple",
+    6: "tab:brown",
+}
 
 
 def curves(rows: list[Row], stage: str, name: str) -> dict[tuple[int, str, int], list[Row]]:

@@ -14,7 +14,7 @@ from hdcodec.perceptual import DISTS
 
 from .views import turned
 
-DISTS_WEIGHT = 4.0
+DISTS_WEIGHT = 6.0
 ADVERSARY_WEIGHT = 0.1
 CRITIC_WEIGHT = 0.25
 STORED = 0.2
