@@ -68,7 +68,7 @@ def main(log: Path, out: Path) -> None:
             figures += [point[name] for point in points]
             start = minutes[-1]
             axis.axvline(start, color="lightgray", linewidth=0.8)
-        axis.set(title=title, xlabel="minutes of one core, all jobs of the stage")
+        axis.set(title=title, xlabel="minutes, all jobs of the stage")
         axis.set_ylim(top=sorted(figures)[int(0.97 * len(figures))])
         axis.legend(fontsize="small")
     figure.savefig(out, dpi=80)
