@@ -57,7 +57,7 @@ def main(log: Path, out: Path) -> None:
     for row in rows:
         if "out_lpips" in row:
             row["gain"] = row["out_lpips"] - row["lic_lpips"]
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    figure, axes = pyplot.subplots(2, 2, figsize=(13, 7), layout="constrained")
     for axis, (stage, name, title) in zip(axes.flat, PANELS, strict=True):
         start: float = 0
         figures: list[float] = []
@@ -70,7 +70,7 @@ def main(log: Path, out: Path) -> None:
             axis.axvline(start, color="lightgray", linewidth=0.8)
         axis.set(title=title, xlabel="minutes, all jobs of the stage")
         axis.set_ylim(top=sorted(figures)[int(0.97 * len(figures))])
-        axis.legend(fontsize="small")
+        axis.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(out, dpi=80)
 
 
