@@ -177,7 +177,7 @@ def test_a_file_is_as_long_as_the_model_says(codec: Codec, face: Image.Image) ->
         box = unpack(codec.compress(face, quality=quality, kept=9))
         symbols = _symbols.read_symbols(box)
         bits = symbols.lic_bits + symbols.vq_bits
-        assert len(box.payload) == pytest.approx(bits / 8, rel=0.01, abs=4)
+        assert len(box.payload) == pytest.approx(bits / 8, rel=0.01, abs=8)  # ended by two words
 
 
 @pytest.mark.parametrize("part", [0.0, 0.03, 0.2, 0.5, 1.0])
