@@ -1,6 +1,7 @@
-"""Makes the README's comparison: original, AVIF at no fewer bytes, this codec.
+"""Makes the README's comparison: original, rivals at no fewer bytes, this codec.
 
     python docs/make_figures.py OUT.webp PICTURE... --bpp 0.05 [--crop 384x384+200+60] [--width 400]
+        [--against avif --against vvc]
 
 Several pictures become the rows of one sheet.
 """
@@ -40,7 +41,8 @@ def code(
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--bpp", default=0.05, show_default=True, help="Cap on the bits per pixel.")
 @click.option("--crop", callback=parse_crop, metavar="WxH+X+Y", help="The part to show.")
-@click.option("--width", type=click.IntRange(1), help="Greatest width of one of the three.")
+@click.option("--width", type=click.IntRange(1), help="Greatest width of one picture.")
+@click.option("--against", "rivals", multiple=True, default=("avif",), show_default=True)
 @click.option("--fidelity", default=0.75, show_default=True)
 @click.option("--steps", type=int)
 @click.option("--model", default="hdc", show_default=True)
@@ -51,15 +53,17 @@ def main(
     bpp: float,
     crop: Box | None,
     width: int | None,
+    rivals: tuple[str, ...],
     fidelity: float,
     steps: int | None,
     model: str,
     device: str,
 ) -> None:
-    """Put the PICTURES side by side with AVIF at equal bytes, in OUT."""
+    """Put the PICTURES side by side with rivals at equal bytes, in OUT."""
     codec = hdcodec.Codec(model=model, device=device)
     ours = partial(code, codec, bpp, fidelity, steps)
-    rows = [side_by_side(images.load(path).rgb, ours, box=crop, width=width) for path in pictures]
+    shown = partial(side_by_side, code=ours, rivals=rivals, box=crop, width=width)
+    rows = [shown(images.load(path).rgb) for path in pictures]
     contact_sheet(rows).save(out, quality=90)
 
 

@@ -20,11 +20,12 @@ from hdcodec.eval import (
     Store,
     at_rate,
     bd_rate,
+    measure,
     picture_files,
     rival_curves,
     run,
 )
-from hdcodec.eval.figure import Coded, avif_not_smaller, contact_sheet, side_by_side
+from hdcodec.eval.figure import Coded, contact_sheet, not_smaller, side_by_side
 
 METRICS = ["psnr", "msssim"]
 
@@ -114,7 +115,7 @@ def test_bare_avif_brings_its_downscaled_self_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["heic", "avif@x3", "avif@", "@x2", ""])
+@pytest.mark.parametrize("name", ["heic", "vvc@x3", "avif@x3", "avif@", "@x2", ""])
 def test_unknown_rivals_are_errors(name: str) -> None:
     with pytest.raises(HdcError, match="unknown rival"):
         rival_curves([name])
@@ -338,7 +339,7 @@ def as_jpeg(quality: int) -> Callable[[Image.Image], Coded]:
 
 
 def test_avif_gets_at_least_the_bytes_and_hardly_more(small_astronaut: Image.Image) -> None:
-    roomy, tight = (avif_not_smaller(small_astronaut, size) for size in (2000, 400))
+    roomy, tight = (not_smaller("avif", small_astronaut, size) for size in (2000, 400))
     assert 2000 <= len(roomy.data) <= 2100
     assert 400 <= len(tight.data) <= 480
     assert roomy.factor < tight.factor
@@ -348,7 +349,36 @@ def test_avif_gets_at_least_the_bytes_and_hardly_more(small_astronaut: Image.Ima
 @pytest.mark.parametrize("size", [50, 1_000_000])
 def test_avif_out_of_reach_is_an_error(size: int, small_cat: Image.Image) -> None:
     with pytest.raises(TargetError, match="113x75"):
-        avif_not_smaller(small_cat, size)
+        not_smaller("avif", small_cat, size)
+
+
+@pytest.fixture
+def vvc() -> Curve:
+    pytest.importorskip("imageio_ffmpeg", reason="the vvc rival is not installed")
+    return rival_curves(["vvc"])[0]
+
+
+def test_vvc_codes_from_coarse_to_fine_at_any_size(vvc: Curve, small_cat: Image.Image) -> None:
+    odd = small_cat.crop((0, 0, 63, 45))
+    files = [vvc.encode(odd, setting) for setting in vvc.settings]
+    assert sorted(map(len, files)) == list(map(len, files))
+    decoded = [vvc.decode(file, odd.size) for file in files]
+    assert {picture.size for picture in decoded} == {odd.size}
+    errors = [measure(odd, picture, ["psnr"])["psnr"] for picture in decoded]
+    assert errors == sorted(errors)
+    assert errors[-1] > 28
+
+
+def test_vvc_stands_beside_avif_in_a_figure(vvc: Curve, small_astronaut: Image.Image) -> None:
+    small = small_astronaut.resize((96, 96))
+    assert len(vvc.encode(small, 0)) <= len(not_smaller("vvc", small, 400).data) <= 500
+    two = side_by_side(small, as_jpeg(5), rivals=("avif", "vvc"))
+    assert two.width >= 4 * 96
+
+
+def test_broken_vvc_is_an_error(vvc: Curve) -> None:
+    with pytest.raises(HdcError, match="vvc: "):
+        vvc.decode(b"\0\0\0\1nonsense", (8, 8))
 
 
 def test_figure_shows_three_labelled_pictures(small_cat: Image.Image) -> None:

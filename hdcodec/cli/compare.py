@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--against",
     metavar="LIST",
     callback=options.listed(click.STRING.convert),
-    help="Rivals: avif, webp, jpeg, jxl; with @x2 or @x4 for a downscale around the codec. "
+    help="Rivals: avif, webp, jpeg, jxl, vvc; with @x2 or @x4 for a downscale around the codec. "
     "All that are installed unless given.",
 )
 @options.fidelity

@@ -46,7 +46,7 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
     metavar="LIST",
     callback=options.listed(click.STRING.convert),
     default="",
-    help="Rivals: avif, webp, jpeg, jxl; with @x2 or @x4 for a downscale around the codec.",
+    help="Rivals: avif, webp, jpeg, jxl, vvc; with @x2 or @x4 for a downscale around the codec.",
 )
 @click.option("--anchor", help="Whom BD-rates compare with (default: the first rival).")
 @click.option(

@@ -1,4 +1,4 @@
-"""What is measured: this codec, and the rivals that Pillow carries, as curves over a setting."""
+"""What is measured: this codec, and its rivals, as curves over a setting."""
 
 import hashlib
 import json
@@ -15,6 +15,7 @@ from PIL import Image, features
 import hdcodec
 from hdcodec import weights
 from hdcodec._errors import HdcError
+from hdcodec.eval import _vvc
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,15 @@ def fingerprint(model: str) -> str:
 
 @dataclass(frozen=True)
 class Rival:
-    """A Pillow codec: its save options beside the quality, and quality ladders per downscale."""
+    """A Pillow codec, or VVC: its save options beside the quality, and quality ladders per
+    downscale. What is `slow` takes part only where it is asked for."""
 
     format: str
     options: dict[str, Any]
     ladders: dict[int, tuple[float, ...]]
     plugin: str | None = None
+    slow: bool = False
+    highest: int = 100
 
 
 RIVALS = {
@@ -114,12 +118,19 @@ RIVALS = {
         {1: (0, 5, 10), 2: (0, 10, 30, 50), 4: (0, 25, 50, 75)},
         "pillow_jxl",
     ),
+    "vvc": Rival(
+        "VVC",
+        {},
+        {1: (2, 9, 14, 19, 24), 2: (9, 14, 19, 24, 29), 4: (18, 24, 34)},
+        slow=True,
+        highest=_vvc.COARSEST,
+    ),
 }
 
 
 def rival_curves(names: Iterable[str]) -> list[Curve]:
-    """The curves of rivals by name: avif, webp, jpeg or jxl, with @x2 or @x4 for "Lanczos down,
-    code, Lanczos up". A bare avif also brings avif@x2, as AVIF alone does not go low enough.
+    """The curves of rivals by name: avif, webp, jpeg, jxl or vvc, with @x2 or @x4 for "Lanczos
+    down, code, Lanczos up". A bare avif also brings avif@x2: AVIF alone does not go low enough.
 
     Raises HdcError for an unknown name or a codec that is not installed.
     """
@@ -151,6 +162,8 @@ def rival_parts(name: str) -> tuple[str, int]:
 def rival_version(name: str) -> str:
     """The libraries behind a rival. Raises HdcError where they are not installed."""
     rival = RIVALS[name]
+    if rival.format == "VVC":
+        return _vvc.version()
     pillow = f"Pillow {metadata.version('pillow')}"
     if rival.plugin:
         if find_spec(rival.plugin) is None:
@@ -165,6 +178,8 @@ def rival_version(name: str) -> str:
 
 def save(image: Image.Image, rival: Rival, quality: float) -> bytes:
     """The whole file of the bare pixels, without profile and metadata, at a quality 0..100."""
+    if rival.format == "VVC":
+        return _vvc.encode(image, round(quality))
     bare, out = image.copy(), BytesIO()
     bare.info = {}
     bare.save(out, rival.format, quality=round(quality), **rival.options)
@@ -180,7 +195,10 @@ def shrink(image: Image.Image, factor: float) -> Image.Image:
 
 
 def restore(data: bytes, size: tuple[int, int]) -> Image.Image:
-    """Decodes a file that Pillow reads and scales it to `size`."""
-    with Image.open(BytesIO(data)) as file:
-        picture: Image.Image = file.convert("RGB")
+    """Decodes a rival's file and scales it to `size`."""
+    if data.startswith(_vvc.START_CODE):
+        picture = _vvc.decode(data, size)
+    else:
+        with Image.open(BytesIO(data)) as file:
+            picture = file.convert("RGB")
     return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)

@@ -45,8 +45,9 @@ def available_metrics(weights: str | None = None) -> tuple[str, ...]:
 
 
 def installed_rivals() -> list[str]:
-    """The rivals that can be compared with here; AVIF at half its size as well."""
-    names = [name for name in RIVALS if _is_there(name)]
+    """The rivals that can be compared with here without long waits; AVIF at half its size as
+    well."""
+    names = [name for name, rival in RIVALS.items() if not rival.slow and _is_there(name)]
     return ["avif", "avif@x2", *names[1:]] if "avif" in names else names
 
 
@@ -84,7 +85,7 @@ class Subject:
     def rival(self, name: str, size: int) -> Coded:
         """A rival's best file of at most `size` bytes, or else its file of lowest quality.
 
-        The name is avif, webp, jpeg or jxl, with @x2 or @x4 for half or a quarter of the size.
+        The name is avif, webp, jpeg, jxl or vvc, with @x2 or @x4 for half or a quarter of the size.
         Raises HdcError for an unknown name or a codec that is not installed.
         """
         base, factor = rival_parts(name)

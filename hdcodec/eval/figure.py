@@ -1,4 +1,4 @@
-"""Pictures side by side at equal bytes: the original, AVIF, this codec."""
+"""Pictures side by side at equal bytes: the original, rivals, this codec."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from hdcodec._errors import TargetError
-from hdcodec.eval.codecs import RIVALS, restore, save, shrink
+from hdcodec.eval.codecs import RIVALS, Rival, restore, save, shrink
 from hdcodec.eval.metrics import pixels, psnr
 
 FACTORS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16)
@@ -46,16 +46,16 @@ class Coded:
         return Panel(self.image, name, f"{len(self.data):,} bytes, {bpp:.3f} bpp{scaled}")
 
 
-def avif_not_smaller(image: Image.Image, size: int) -> Coded:
-    """The best AVIF of at least `size` bytes, as near to it as its integer quality allows.
+def not_smaller(name: str, image: Image.Image, size: int) -> Coded:
+    """A rival's best file of at least `size` bytes, as near to it as its integer quality allows.
 
-    Where AVIF's lowest quality is larger, the picture is coded at a fraction of its size; of the
-    fractions that reach `size` the one with the best PSNR is taken, in favour of AVIF.
+    Where its lowest quality is larger, the picture is coded at a fraction of its size; of the
+    fractions that reach `size` the one with the best PSNR is taken, in favour of the rival.
     Raises TargetError where none does.
     """
     best: tuple[float, Coded] | None = None
     for factor in FACTORS:
-        data = _closest(shrink(image, factor), size)
+        data = _closest(RIVALS[name], shrink(image, factor), size)
         if data is None:
             continue
         coded = Coded(data, restore(data, image.size), factor)
@@ -64,19 +64,25 @@ def avif_not_smaller(image: Image.Image, size: int) -> Coded:
             break
         best = quality, coded
     if best is None:
-        raise TargetError(f"AVIF cannot code {image.width}x{image.height} in {size} bytes")
+        side = f"{image.width}x{image.height}"
+        raise TargetError(f"{RIVALS[name].format} cannot code {side} in {size} bytes")
     return best[1]
 
 
-def _closest(image: Image.Image, size: int) -> bytes | None:
-    """The smallest AVIF of at least `size` bytes; None where every quality is above, or below."""
-    low, high = 0, 100
-    data = _avif(image, high)
-    if len(_avif(image, low)) > size or len(data) < size:
+def _closest(rival: Rival, image: Image.Image, size: int) -> bytes | None:
+    """The smallest file of at least `size` bytes; None where every quality is above, or below."""
+    low, high = -1, 0
+    data = save(image, rival, high)
+    if len(data) > size:
         return None
+    while len(data) < size:
+        if high == rival.highest:
+            return None
+        low, high = high, min(2 * high + 1, rival.highest)
+        data = save(image, rival, high)
     while high - low > 1:
         middle = (low + high) // 2
-        tried = _avif(image, middle)
+        tried = save(image, rival, middle)
         if len(tried) >= size:
             high, data = middle, tried
         else:
@@ -84,26 +90,25 @@ def _closest(image: Image.Image, size: int) -> bytes | None:
     return data
 
 
-def _avif(image: Image.Image, quality: int) -> bytes:
-    return save(image, RIVALS["avif"], quality)
-
-
 def side_by_side(
     image: Image.Image,
     code: Callable[[Image.Image], Coded],
     name: str = "hdcodec",
     *,
+    rivals: Sequence[str] = ("avif",),
     box: Box | None = None,
     width: int | None = None,
 ) -> Image.Image:
-    """One row: `image`, AVIF with no fewer bytes, and what `code` makes of it, each labelled.
+    """One row: `image`, rivals with no fewer bytes, and what `code` makes of it, each labelled.
 
-    `box` cuts out the part to show, `width` is the greatest width of one of the three.
+    `box` cuts out the part to show, `width` is the greatest width of one of them.
     """
     ours = code(image)
-    theirs = avif_not_smaller(image, len(ours.data))
+    theirs = [
+        not_smaller(rival, image, len(ours.data)).panel(RIVALS[rival].format) for rival in rivals
+    ]
     whole = Panel(image, "original", f"{image.width} x {image.height} pixels")
-    panels = (whole, theirs.panel("AVIF"), ours.panel(name))
+    panels = (whole, *theirs, ours.panel(name))
     return row([panel.cut(box, width) for panel in panels])
 
 

@@ -18,7 +18,7 @@ from hdcodec.pages._stage import Slide, stage
 
 RAW_BYTES = 3
 TIMES = "\u00d7"
-_NAMES = {"avif": "AVIF", "webp": "WebP", "jpeg": "JPEG", "jxl": "JPEG XL"}
+_NAMES = {"avif": "AVIF", "webp": "WebP", "jpeg": "JPEG", "jxl": "JPEG XL", "vvc": "VVC"}
 
 
 def comparison_page(
