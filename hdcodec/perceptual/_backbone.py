@@ -112,7 +112,7 @@ class Backbone(nn.Module):
             if stage.pooled:
                 x = self.pool(x)
             for _ in stage.convs:
-                x = F.relu(next(convs)(x))
+                x = F.relu(_convolved(cast(nn.Conv2d, next(convs)), x))
             taps.append(x)
         return taps
 
@@ -131,6 +131,29 @@ class Backbone(nn.Module):
             with torch.no_grad():
                 conv.weight.copy_(kernel)
                 conv.bias.copy_(bias)
+
+
+def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    if x.is_cuda and conv.stride[0] > 1:
+        return folded(conv, x)
+    y: Tensor = conv(x)
+    return y
+
+
+def folded(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A strided convolution as a plain one over pixel-unshuffled input: the same sums, but a GPU
+    has no fast gradient for AlexNet's 11 x 11 pixels in steps of 4."""
+    stride, side, before = conv.stride[0], conv.kernel_size[0], int(conv.padding[0])
+    steps = -(-side // stride)
+    sizes = [stride * ((n + 2 * before - side) // stride + steps) for n in x.shape[2:]]
+    after = [size - n - before for size, n in zip(sizes, x.shape[2:], strict=True)]
+    x = F.pixel_unshuffle(F.pad(x, (before, after[1], before, after[0])), stride)
+    gap = steps * stride - side
+    weight = F.pixel_unshuffle(F.pad(conv.weight, (0, gap, 0, gap)), stride)
+    layout = torch.channels_last
+    return F.conv2d(
+        x.contiguous(memory_format=layout), weight.contiguous(memory_format=layout), conv.bias
+    )
 
 
 def channel_vector(values: Sequence[float] | Tensor) -> Tensor:

@@ -16,7 +16,7 @@ POOL_FLOOR = 1e-12
 
 def l2_pool(x: Tensor) -> Tensor:
     """Halves both sides by the root of the Hann-weighted mean square; computed in float32."""
-    line = torch.tensor([0.25, 0.5, 0.25], device=x.device)
+    line = 0.5 - 0.25 * torch.arange(-1.0, 2.0, device=x.device).abs()
     kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
     with torch.autocast(x.device.type, enabled=False):
         power = F.conv2d(x.float().square(), kernel, stride=2, padding=1, groups=x.shape[1])

@@ -40,16 +40,22 @@ def _blobs(path: Path) -> list[bytes]:
 
 def _decode(blob: bytes) -> Pixels:
     with Image.open(io.BytesIO(blob)) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.array(image.convert("RGB"))
 
 
 class Crops:
-    """Random square crops, flipped at random; the batch of a step depends on seed and step only."""
+    """Random square crops, flipped at random; the batch of a step depends on seed and step only.
 
-    def __init__(self, photos: list[Pixels], *, size: int, batch: int, seed: int = 0) -> None:
+    All photos lie in the memory of `device`, as uint8.
+    """
+
+    def __init__(
+        self, photos: list[Pixels], *, size: int, batch: int, seed: int = 0, device: str = "cpu"
+    ) -> None:
         if not photos:
             raise ValueError("no photo to train on")
-        self.photos, self.size, self.batch, self.seed = photos, size, batch, seed
+        self.photos = [torch.from_numpy(p).to(device) for p in photos]
+        self.size, self.batch, self.seed = size, batch, seed
         areas = np.array([p.shape[0] * p.shape[1] for p in photos], dtype=np.float64)
         self.weights = np.sqrt(areas) / np.sqrt(areas).sum()
 
@@ -57,13 +63,11 @@ class Crops:
         """The batch of `step`: batch x 3 x size x size, float32 in [0, 1], channels last."""
         rng = np.random.default_rng([self.seed, step])
         chosen = rng.choice(len(self.photos), self.batch, p=self.weights)
-        crops = np.stack([self._crop(self.photos[i], rng) for i in chosen])
-        return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(255)
+        crops = torch.stack([self._crop(self.photos[i], rng) for i in chosen])
+        return crops.permute(0, 3, 1, 2).float().div_(255)
 
-    def _crop(self, photo: Pixels, rng: np.random.Generator) -> Pixels:
-        top = rng.integers(photo.shape[0] - self.size + 1)
-        left = rng.integers(photo.shape[1] - self.size + 1)
+    def _crop(self, photo: Tensor, rng: np.random.Generator) -> Tensor:
+        top = int(rng.integers(photo.shape[0] - self.size + 1))
+        left = int(rng.integers(photo.shape[1] - self.size + 1))
         crop = photo[top : top + self.size, left : left + self.size]
-        if rng.random() < 0.5:
-            crop = crop[:, ::-1]
-        return crop
+        return crop.flip(1) if rng.random() < 0.5 else crop

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from .data import Crops
+from .figures import Figures
 from .optimizer import Optimizer
+from .replay import Replay
 from .team import ALONE, Team
 
-Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, dict[str, float]]]
+Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, Figures]]
 """(batch, progress 0..1, generator) -> loss and named figures for the log."""
 
 
@@ -28,7 +30,8 @@ class Settings:
     """How long and how fast: minutes of wall time, peak learning rate, where checkpoints go.
 
     `begin` is the part of the stage's schedule of losses that is skipped (not of its learning
-    rate's), for a model that has been through it.
+    rate's), for a model that has been through it. With `record`, on a GPU, steps are recorded and
+    played again, which a loss that changes with progress does not allow.
     """
 
     out: Path
@@ -45,24 +48,25 @@ class Settings:
     device: str = "cpu"
     resume: bool = False
     max_steps: int | None = None
+    record: bool = False
 
 
 @dataclass
 class Averages:
     """Means of the figures since the last log line."""
 
-    total: dict[str, float] = field(default_factory=dict)
+    total: Figures = field(default_factory=dict)
     count: int = 0
 
-    def add(self, figures: dict[str, float]) -> None:
+    def add(self, figures: Figures) -> None:
         """Count one step's figures in."""
         self.count += 1
         for name, value in figures.items():
-            self.total[name] = self.total.get(name, 0.0) + value
+            self.total[name] = value + self.total.get(name, 0.0)
 
     def take(self) -> dict[str, float]:
         """The means; starts again from nothing."""
-        means = {k: v / max(1, self.count) for k, v in self.total.items()}
+        means = {k: float(v) / max(1, self.count) for k, v in self.total.items()}
         self.total, self.count = {}, 0
         return means
 
@@ -102,6 +106,7 @@ class Trainer:
         self.averaged: list[Tensor] = [a for a, b in pairs if b.requires_grad]
         self.averaging: list[Tensor] = [b for _, b in pairs if b.requires_grad]
         self.step, self.seconds = 0, 0.0
+        self.replay = Replay(self._update) if settings.record else None
         if settings.resume:
             self._load()
 
@@ -114,7 +119,7 @@ class Trainer:
             self.set.max_steps is None or self.step < self.set.max_steps
         ):
             tick = time.monotonic()
-            batch = self.crops(self._turn()).to(self.set.device, memory_format=torch.channels_last)
+            batch = self.crops(self._turn())
             data_seconds += time.monotonic() - tick
             averages.add(self._step(batch, self.seconds / budget))
             now = time.monotonic()
@@ -136,29 +141,35 @@ class Trainer:
         """This step's number among those of all processes."""
         return self.step * self.team.size + self.team.rank
 
-    def _step(self, batch: Tensor, progress: float) -> dict[str, float]:
+    def _step(self, batch: Tensor, progress: float) -> Figures:
         generator = torch.Generator().manual_seed(self._turn())
         lr = (
             self.set.lr
             * min(1.0, (self.step + 1) / self.set.warmup_steps)
             * cosine(progress, self.set.lr_end)
         )
-        with autocast(self.set.device):
+        self.optimizer.set_rate(lr)
+        if self.replay is not None:
+            figures = self.replay(batch, generator)
+        else:
             done = self.set.begin + (1 - self.set.begin) * progress
-            loss, figures = self.loss(batch, done, generator)
+            figures = self._update(batch, generator, done)
+        self._update_average()
+        self.step += 1
+        return figures
+
+    def _update(self, batch: Tensor, generator: torch.Generator, progress: float = 0.0) -> Figures:
+        with autocast(self.set.device):
+            loss, figures = self.loss(batch, progress, generator)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._average_gradients()
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.set.clip))
-        if math.isfinite(norm):
-            self.optimizer.step(lr)
-        self._update_average()
-        self.step += 1
-        return {
-            "loss": float(loss.detach()),
-            "norm": norm if math.isfinite(norm) else 0.0,
-            **figures,
-        }
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.set.clip)
+        for p in self.parameters:
+            if p.grad is not None:
+                p.grad.nan_to_num_(0.0, 0.0, 0.0)  # all of them where the norm is not finite
+        self.optimizer.step()
+        return {"loss": loss.detach(), "norm": norm.nan_to_num(0.0, 0.0, 0.0), **figures}
 
     def _average_gradients(self) -> None:
         if self.team.size > 1:

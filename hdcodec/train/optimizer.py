@@ -18,8 +18,8 @@ LEAST_SIDE = 16
 class Optimizer:
     """AdamW, with Muon (Jordan et al. 2024) for matrices if asked for; both at one learning rate.
 
-    Muon's updates are scaled to the size of AdamW's (Moonlight, Liu et al. 2025). Needs torch 2.9;
-    raises ValueError without it. Each process of a team updates its share of the matrices.
+    Muon's updates are scaled to the size of AdamW's (Moonlight, Liu et al. 2025). Each process of a
+    team updates its share of the matrices.
     """
 
     def __init__(
@@ -31,19 +31,33 @@ class Optimizer:
         rest = [p for p in parameters if id(p) not in known]
         self.parts: list[torch.optim.Optimizer] = []
         if rest:
-            self.parts.append(torch.optim.AdamW(rest, lr, betas=(0.9, 0.98), weight_decay=1e-4))
+            self.parts.append(
+                torch.optim.AdamW(
+                    rest, lr, betas=(0.9, 0.98), weight_decay=1e-4, capturable=rest[0].is_cuda
+                )
+            )
         self.views = [(p, nn.Parameter(p.detach().view(p.shape[0], -1))) for p in matrices]
         self.owners = _owners([view for _, view in self.views], team.size)
         if self.owners[team.rank]:
-            self.parts.append(_muon(self.owners[team.rank], lr))
+            self.parts.append(Muon(self.owners[team.rank], lr))
 
-    def step(self, lr: float) -> None:
+    def set_rate(self, lr: float) -> None:
+        """The learning rate from now on; on a GPU a number in its memory, so that a recorded update
+        follows it."""
+        for part in self.parts:
+            for group in part.param_groups:
+                if not group["params"][0].is_cuda:
+                    group["lr"] = lr
+                elif isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(lr)
+                else:
+                    group["lr"] = torch.tensor(lr, device=group["params"][0].device)
+
+    def step(self) -> None:
         """One update from the parameters' gradients."""
         for p, view in self.views:
             view.grad = None if p.grad is None else p.grad.view(view.shape)
         for part in self.parts:
-            for group in part.param_groups:
-                group["lr"] = lr
             part.step()
         for rank, views in enumerate(self.owners):
             self.team.share([view.data for view in views], rank)
@@ -82,11 +96,51 @@ def _owners(matrices: list[nn.Parameter], size: int) -> list[list[nn.Parameter]]
     return owners
 
 
-def _muon(matrices: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-    kind: Any = getattr(torch.optim, "Muon", None)
-    if kind is None:
-        raise ValueError("this torch has no Muon; torch 2.9 or later has")
-    optimizer: torch.optim.Optimizer = kind(
-        matrices, lr, weight_decay=1e-4, adjust_lr_fn="match_rms_adamw"
-    )
-    return optimizer
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised by five Newton-Schulz steps; matrices of one shape at once, since
+    one after the other they would keep a GPU waiting for hundreds of small products."""
+
+    def __init__(self, matrices: Sequence[nn.Parameter], lr: float) -> None:
+        super().__init__(matrices, {"lr": lr, "weight_decay": 1e-4, "momentum": 0.95})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One update of every matrix that has a gradient."""
+        for group in self.param_groups:
+            alike: dict[tuple[int, int], list[Tensor]] = {}
+            for p in group["params"]:
+                if p.grad is not None:
+                    alike.setdefault((min(p.shape), max(p.shape)), []).append(p)
+            for (_, length), matrices in alike.items():
+                self._update(matrices, 0.2 * length**0.5, group)
+
+    def _update(self, matrices: list[Tensor], size: float, group: dict[str, Any]) -> None:
+        gradients = [p.grad for p in matrices if p.grad is not None]
+        states = [self._momentum(p) for p in matrices]
+        torch._foreach_lerp_(states, gradients, 1 - group["momentum"])
+        nesterov = torch._foreach_lerp(gradients, states, group["momentum"])
+        upright = [m.T if m.shape[0] > m.shape[1] else m for m in nesterov]
+        updates = orthogonal(torch.stack(upright)).to(matrices[0].dtype) * (-size * group["lr"])
+        turned = [
+            u.T if p.shape[0] > p.shape[1] else u for u, p in zip(updates, matrices, strict=True)
+        ]
+        torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(matrices, turned)
+
+    def _momentum(self, p: Tensor) -> Tensor:
+        state = self.state[p]
+        if not state:
+            state["momentum"] = torch.zeros_like(p)
+        momentum: Tensor = state["momentum"]
+        return momentum
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest matrices with singular values about 1: N x rows x columns, rows <= columns;
+    in bfloat16, by the quintic iteration of Jordan et al. 2024."""
+    x: Tensor = matrices.bfloat16()
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(5):
+        square = x @ x.mT
+        x = 3.4445 * x + (-4.775 * square + 2.0315 * square @ square) @ x
+    return x

@@ -39,7 +39,8 @@ def patterns(picture: Tensor, original: Tensor) -> Tensor:
 
 def spectrum(x: Tensor) -> Tensor:
     """N x windows x 32 x 17: power of the luma in Hann windows, noise of variance v giving v."""
-    luma = (x * x.new_tensor(LUMA)[:, None, None]).sum(1)
+    luma = sum(weight * x[:, k] for k, weight in enumerate(LUMA))
+    assert isinstance(luma, Tensor)
     cut = luma.unfold(1, WINDOW, STRIDE).unfold(2, WINDOW, STRIDE).flatten(1, 2)
     line = torch.hann_window(WINDOW, device=x.device)
     window = line[:, None] * line

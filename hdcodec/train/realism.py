@@ -12,9 +12,11 @@ from torch.func import functional_call
 
 from hdcodec.perceptual import DISTS
 
+from .draws import uniform
+from .figures import Figures, mean
 from .views import turned
 
-DISTS_WEIGHT = 6.0
+DISTS_WEIGHT = 8.0
 ADVERSARY_WEIGHT = 0.1
 CRITIC_WEIGHT = 0.25
 STORED = 0.2
@@ -113,12 +115,13 @@ class Realism(nn.Module):
         generator: torch.Generator,
         adversary: bool,
         worth: Tensor | float = 1.0,
-    ) -> tuple[Tensor, dict[str, float]]:
+    ) -> tuple[Tensor, Figures]:
         """Weighted by `worth` (N) and 1 - `fidelity` (N); pictures N x 3 x H x W in [0, 1]."""
         n = len(fidelity)
         least = fidelity.argsort()[: max(1, 3 * n // 4)]
         share = len(least) / n
-        chosen = least[torch.randperm(len(least), generator=generator)[: max(1, n // 4)]]
+        order = uniform(fidelity, (len(least),), generator).argsort()
+        chosen = least[order[: max(1, n // 4)]]
         fake, real = _patches((picture[chosen].float(), original[chosen]), generator)
         weight = ((1 - fidelity) * worth)[chosen]
         with torch.no_grad():
@@ -126,16 +129,16 @@ class Realism(nn.Module):
         fake_taps = self.dists.features(fake.clamp(-0.05, 1.05))
         distance = self.dists.distance(fake_taps, real_taps)
         total = DISTS_WEIGHT * share * (weight * distance).mean()
-        figures = {"dists": float(distance.detach().mean())}
+        figures = {"dists": mean(distance)}
         if adversary:
             critic, fooled = self._players(fake_taps[1:], real_taps[1:], weight)
             total = total + critic + ADVERSARY_WEIGHT * fooled * share
-            figures |= {"critic": float(critic.detach()), "generator": float(fooled.detach())}
+            figures |= {"critic": critic.detach(), "generator": fooled.detach()}
             critic, fooled = self._pixel_players(fake, real, weight)
             total = total + critic + CRITIC_WEIGHT * fooled * share
             figures |= {
-                "pixel_critic": float(critic.detach()),
-                "pixel_fooled": float(fooled.detach()),
+                "pixel_critic": critic.detach(),
+                "pixel_fooled": fooled.detach(),
             }
         return total, figures
 

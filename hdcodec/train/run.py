@@ -12,10 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import Block
+from hdcodec.models.hdc.blocks import Block, PixelHead
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.perceptual import LPIPS, installed_dists, installed_lpips, load_dists, load_lpips
+from hdcodec.models.hdc.vq import Correction
+from hdcodec.perceptual import (
+    LPIPS,
+    Backbone,
+    installed_dists,
+    installed_lpips,
+    load_dists,
+    load_lpips,
+)
 from hdcodec.weights import read_folder
 
 from .data import Crops, read_photos
@@ -57,6 +65,7 @@ def train_in(
     begin: float = 0.0,
     threads: int | None = None,
     max_steps: int | None = None,
+    save_minutes: float = 4.0,
     limit: int | None = None,
     compiled: bool = False,
     seed: int = 0,
@@ -71,6 +80,8 @@ def train_in(
     if threads or team.size > 1:
         torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
     photos = read_photos(data, smallest=crop, limit=limit)
     model = start(stage, out, init, config)
     refresh = partial(graft_parts, grafts=[parse_graft(text) for text in graft])
@@ -85,11 +96,13 @@ def train_in(
         device=device,
         resume=resume,
         max_steps=max_steps,
+        save_minutes=save_minutes,
+        record=device == "cuda" and STAGES[stage].steady,
     )
     trainer = prepare(
         stage,
         model,
-        Crops(photos, size=crop, batch=batch, seed=seed),
+        Crops(photos, size=crop, batch=batch, seed=seed, device=device),
         settings,
         metric_weights,
         compiled,
@@ -97,7 +110,7 @@ def train_in(
         _players(_origin(stage, out, init)),
         team,
     )
-    average = trainer.run()
+    average = trainer.run().cpu()
     if team.rank:
         return
     write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
@@ -126,13 +139,22 @@ def prepare(
         realism.players().load_state_dict(players)
     loss = STAGES[stage].loss(model, lpips, realism)
     if compiled:
-        model.lic.compile()
-        lpips.backbone.compile()
+        compile_blocks(model, lpips)
     trained = [p for module in learning for p in module.parameters()]
     if realism is not None:
         trained += realism.players().parameters()
     aside = None if realism is None else realism.players()
     return Trainer(stage, model, trained, loss, crops, settings, refresh, aside, team)
+
+
+def compile_blocks(*modules: nn.Module) -> None:
+    """Compile the blocks that the networks are made of, each shape of them once: as much speed as
+    from compiling whole networks, in a fraction of the time."""
+    torch._dynamo.config.recompile_limit = 128
+    for module in modules:
+        for part in module.modules():
+            if isinstance(part, Block | Backbone | Correction | PixelHead):
+                part.compile(dynamic=False)
 
 
 def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
@@ -236,4 +258,10 @@ def measure_throughput(
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings(out=Path(folder), minutes=seconds / 60, device=device, log_steps=4)
             model: Any = HdcModel(Config()).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            prepare(stage, model, Crops(photos, size=128, batch=16), settings, metric_weights).run()
+            prepare(
+                stage,
+                model,
+                Crops(photos, size=128, batch=16, device=device),
+                settings,
+                metric_weights,
+            ).run()

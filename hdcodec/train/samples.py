@@ -12,7 +12,7 @@ from torch import Tensor
 from hdcodec.models.hdc.model import HdcModel
 
 from .data import Pixels
-from .stages import most_uncertain, tokens
+from .terms import most_uncertain, tokens
 
 QUALITIES = (30, 80, 140)
 SIDE = 256

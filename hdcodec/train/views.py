@@ -14,9 +14,10 @@ PERIOD = 16
 
 
 def view(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Square pictures without 0 to 15 of their first rows and columns, turned or mirrored."""
+    """Square pictures less 16 rows and columns, from 0 to 15 of each side, turned or mirrored."""
     top, left = torch.randint(0, PERIOD, (2,), generator=generator).tolist()
-    return turned(pictures[:, :, top:, left:], generator)
+    side = pictures.shape[2] - PERIOD
+    return turned(pictures[:, :, top : top + side, left : left + side], generator)
 
 
 def turned(pictures: Tensor, generator: torch.Generator) -> Tensor:

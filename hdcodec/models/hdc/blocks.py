@@ -6,10 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def pointwise(cin: int, cout: int) -> nn.Conv2d:
-    """A 1x1 convolution."""
-    return nn.Conv2d(cin, cout, 1)
+from .layers import Pointwise, Shuffle, Unshuffle
 
 
 class Block(nn.Module):
@@ -22,11 +19,11 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, expand: int = 2) -> None:
         super().__init__()
-        self.enter = pointwise(channels, channels)
+        self.enter = Pointwise(channels, channels)
         self.depth = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.leave = pointwise(channels, channels)
-        self.widen = pointwise(channels, expand * channels)
-        self.narrow = pointwise(expand * channels, channels)
+        self.leave = Pointwise(channels, channels)
+        self.widen = Pointwise(channels, expand * channels)
+        self.narrow = Pointwise(expand * channels, channels)
         self._scale(0.2)
 
     def pass_on(self) -> None:
@@ -56,12 +53,12 @@ def stack(channels: int, depth: int) -> nn.Sequential:
 
 def down(cin: int, cout: int) -> nn.Module:
     """Half the resolution by pixel-unshuffle and a 1x1 convolution."""
-    return nn.Sequential(nn.PixelUnshuffle(2), pointwise(4 * cin, cout))
+    return nn.Sequential(Unshuffle(2), Pointwise(4 * cin, cout))
 
 
 def up(cin: int, cout: int) -> nn.Module:
     """Twice the resolution by a 1x1 convolution and pixel-shuffle."""
-    return nn.Sequential(pointwise(cin, 4 * cout), nn.PixelShuffle(2))
+    return nn.Sequential(Pointwise(cin, 4 * cout), Shuffle(2))
 
 
 class Patches(nn.Module):
@@ -69,7 +66,7 @@ class Patches(nn.Module):
 
     def __init__(self, channels: int, cin: int = 3) -> None:
         super().__init__()
-        self.embed = nn.Sequential(nn.PixelUnshuffle(8), pointwise(64 * cin, channels))
+        self.embed = nn.Sequential(Unshuffle(8), Pointwise(64 * cin, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.embed(x - 0.5)
@@ -91,7 +88,7 @@ class PixelHead(nn.Module):
         self.to_half = up(quarter, half)
         self.at_half = nn.Conv2d(half, half, 3, padding=1)
         last = nn.Conv2d(half, 12, 3, padding=1)
-        self.to_full = nn.Sequential(last, nn.PixelShuffle(2))
+        self.to_full = nn.Sequential(last, Shuffle(2))
         if zero:
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]

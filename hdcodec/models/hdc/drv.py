@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Block, Patches, PixelHead, down, pointwise
+from .blocks import Block, Patches, PixelHead, down
 from .config import Config
+from .layers import Pointwise
 
 NOISE_SEED = 20250211
 DEFAULT_STEPS = 4
@@ -32,7 +33,7 @@ class DrvEncoder(nn.Module):
             Block(128),
             down(128, 128),
             Block(128),
-            pointwise(128, 2 * cfg.drv),
+            Pointwise(128, 2 * cfg.drv),
         )
 
     def forward(self, x: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,9 +60,9 @@ class Denoiser(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         w = cfg.denoiser_width
-        self.enter = pointwise(cfg.drv + w + 1, w)
+        self.enter = Pointwise(cfg.drv + w + 1, w)
         self.blocks = nn.Sequential(Block(w), Block(w))
-        self.leave = pointwise(w, cfg.drv)
+        self.leave = Pointwise(w, cfg.drv)
 
     def forward(self, tokens: Tensor, condition: Tensor, time: float) -> Tensor:
         level = torch.full_like(tokens[:, :1], time)
@@ -100,7 +101,7 @@ class Enhancer(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         w = cfg.detail_width
-        self.modulate = nn.ModuleList(pointwise(cfg.drv, 2 * w) for _ in range(4))
+        self.modulate = nn.ModuleList(Pointwise(cfg.drv, 2 * w) for _ in range(4))
         for layer in self.modulate:
             with torch.no_grad():
                 layer.weight.mul_(0.2)  # type: ignore[operator]

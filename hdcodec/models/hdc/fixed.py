@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from hdcodec.entropy.fixedpoint import ACTIVATION_MAX
 
+from .layers import Pointwise
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -49,7 +51,7 @@ class FixedNet(nn.Module):
 
 def _conv(layer: Layer) -> nn.Conv2d:
     if layer.kind == "pw":
-        return nn.Conv2d(layer.cin, layer.cout, 1)
+        return Pointwise(layer.cin, layer.cout)
     return nn.Conv2d(layer.cin, layer.cin, 3, padding=1, groups=layer.cin)
 
 

@@ -23,9 +23,10 @@ from hdcodec.entropy.fixedpoint import (
 )
 from hdcodec.entropy.order import part_mask
 
-from .blocks import Block, Patches, PixelHead, down, pointwise, stack, up
+from .blocks import Block, Patches, PixelHead, down, stack, up
 from .config import Config
 from .fixed import FixedNet, Layer, mixer
+from .layers import Pointwise
 
 LEAST_LOG_SCALE = LOG_SCALE_MIN / 2**FRACTION_BITS
 """Logarithm of the scale of the smallest table."""
@@ -81,7 +82,7 @@ class Analysis(nn.Module):
             stack(w, cfg.analysis_depth),
             down(w, w + 64),
             stack(w + 64, cfg.analysis_depth),
-            pointwise(w + 64, cfg.latent),
+            Pointwise(w + 64, cfg.latent),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,14 +95,14 @@ class HyperAnalysis(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        self.enter = pointwise(cfg.latent, 128)
+        self.enter = Pointwise(cfg.latent, 128)
         self.net = nn.Sequential(
             Block(128),
             down(128, 128),
             Block(128),
             down(128, 128),
             Block(128),
-            pointwise(128, cfg.hyper),
+            Pointwise(128, cfg.hyper),
         )
 
     def forward(self, y: Tensor, embedding: Tensor) -> Tensor:
@@ -116,7 +117,7 @@ class Synthesis(nn.Module):
         super().__init__()
         w, d = cfg.synthesis_width, cfg.detail_width
         self.coarse = nn.Sequential(
-            pointwise(cfg.latent, w), stack(w, cfg.synthesis_depth), up(w, d)
+            Pointwise(cfg.latent, w), stack(w, cfg.synthesis_depth), up(w, d)
         )
         self.detail = stack(d, cfg.detail_depth)
         self.head = PixelHead(d, depth=cfg.head_depth)

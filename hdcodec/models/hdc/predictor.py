@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Block, pointwise
+from .blocks import Block
 from .config import Config
+from .layers import Pointwise
 
 WINDOW = 8
 
@@ -60,12 +61,12 @@ class MaskPredictor(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         w = cfg.predictor_width
-        self.code = pointwise(cfg.code_dim, w)
+        self.code = Pointwise(cfg.code_dim, w)
         self.missing = nn.Parameter(torch.zeros(1, w, 1, 1))
-        self.lic = pointwise(w, w)
+        self.lic = Pointwise(w, w)
         self.blocks = nn.ModuleList(Block(w) for _ in range(cfg.predictor_depth))
         self.attend = nn.ModuleList(WindowAttention(w, cfg.drv) for _ in range(cfg.predictor_depth))
-        self.head = nn.Sequential(pointwise(w, w), nn.LeakyReLU(0.1), pointwise(w, cfg.codes))
+        self.head = nn.Sequential(Pointwise(w, w), nn.LeakyReLU(0.1), Pointwise(w, cfg.codes))
 
     def forward(self, codes: Tensor, kept: Tensor, lic: Tensor, drv: Tensor) -> Tensor:
         """`codes` N x code_dim x h x w (any value where not kept), `kept` bool N x 1 x h x w,

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Block, Patches, PixelHead, down, pointwise, stack, up
+from .blocks import Block, Patches, PixelHead, down, stack, up
 from .config import Config
 from .fixed import FixedNet, Layer, mixer
+from .layers import Pointwise
 
 NOISE_FOLD = 8
 """Noise at 1/32 with 2 * drv channels is laid out at 1/4 with a 64th of them."""
@@ -30,7 +31,7 @@ class VqEncoder(nn.Module):
             stack(w, cfg.vq_depth),
             down(w, w + 64),
             stack(w + 64, cfg.vq_depth),
-            pointwise(w + 64, cfg.code_dim),
+            Pointwise(w + 64, cfg.code_dim),
         )
 
     def forward(self, x: Tensor, base: Tensor) -> Tensor:
@@ -86,7 +87,7 @@ class LicFeatures(nn.Module):
     def __init__(self, cfg: Config) -> None:
         super().__init__()
         self.eighth = nn.Sequential(Patches(cfg.decoder_detail), Block(cfg.decoder_detail))
-        self.synthesis = pointwise(cfg.detail_width, cfg.decoder_detail)
+        self.synthesis = Pointwise(cfg.detail_width, cfg.decoder_detail)
         nn.init.zeros_(self.synthesis.weight)
         self.sixteenth = nn.Sequential(
             down(cfg.decoder_detail, cfg.predictor_width), Block(cfg.predictor_width)
@@ -108,8 +109,8 @@ class Texture(nn.Module):
 
     def __init__(self, channels: int, noise: int) -> None:
         super().__init__()
-        self.strength = pointwise(channels, channels)
-        self.noise = nn.Conv2d(noise, channels, 1, bias=False)
+        self.strength = Pointwise(channels, channels)
+        self.noise = Pointwise(noise, channels, bias=False)
         nn.init.zeros_(self.noise.weight)
 
     def forward(self, x: Tensor, noise: Tensor, fidelity: Tensor) -> Tensor:
@@ -126,8 +127,8 @@ class Correction(nn.Module):
 
     def __init__(self, channels: int, lic_channels: int) -> None:
         super().__init__()
-        self.enter = pointwise(channels + lic_channels, channels)
-        self.leave = pointwise(channels, 2 * channels)
+        self.enter = Pointwise(channels + lic_channels, channels)
+        self.leave = Pointwise(channels, 2 * channels)
         self.strength = nn.Parameter(torch.tensor([[0.5], [1.0]]).repeat(1, channels))
         with torch.no_grad():
             self.leave.weight.mul_(0.2)
@@ -151,7 +152,7 @@ class VqDecoder(nn.Module):
             cfg.predictor_width,
             cfg.decoder_detail,
         )
-        self.enter = pointwise(cfg.code_dim, w)
+        self.enter = Pointwise(cfg.code_dim, w)
         self.coarse = nn.ModuleList(Block(w) for _ in range(cfg.decoder_depth))
         self.coarse_fix = nn.ModuleList(Correction(w, lic16) for _ in range(2))
         self.up = up(w, d)

@@ -1,0 +1,48 @@
+"""What varies between the samples of a batch: quality, kept fraction, fidelity, noise.
+
+On the CPU the numbers are those of a generator of the step. On a GPU they are the device's own,
+which come anew whenever a recorded step is played again (see `replay`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hdcodec.entropy.fixedpoint import QUALITIES
+
+KEEP_CODES = 16
+"""Kept codes k of the file format; the kept fraction is (k / 15)**2."""
+
+
+def uniform(like: Tensor, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Numbers in [0, 1), float32, on the device of `like`."""
+    return torch.rand(shape, generator=_source(like, generator), device=like.device)
+
+
+def normal(like: Tensor, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Normal numbers, float32, on the device of `like`."""
+    return torch.randn(shape, generator=_source(like, generator), device=like.device)
+
+
+def random_quality(
+    x: Tensor, generator: torch.Generator, below: int = QUALITIES, power: float = 1.0
+) -> Tensor:
+    """A quality index per sample; with a `power` above 1 low ones more often."""
+    part = uniform(x, (x.shape[0],), generator) ** power
+    return (part * below).long().clamp(max=below - 1)
+
+
+def random_keep(x: Tensor, generator: torch.Generator) -> Tensor:
+    """A kept fraction of the file format per sample; half of them none, as most files have it."""
+    codes = (uniform(x, (x.shape[0],), generator) * (2 * KEEP_CODES - 1)).floor()
+    return ((codes - KEEP_CODES + 1).clamp(min=0) / (KEEP_CODES - 1)) ** 2
+
+
+def random_fidelity(x: Tensor, generator: torch.Generator) -> Tensor:
+    """A fidelity per sample, N x 1 x 1 x 1, both ends often."""
+    return (uniform(x, (x.shape[0], 1, 1, 1), generator) * 1.5 - 0.25).clamp(0, 1)
+
+
+def _source(like: Tensor, generator: torch.Generator) -> torch.Generator | None:
+    return None if like.is_cuda else generator

@@ -1,0 +1,229 @@
+"""The loss of each stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hdcodec.entropy.fixedpoint import QUALITIES
+from hdcodec.models.hdc.lic import MSE_WEIGHT, trade_off
+from hdcodec.models.hdc.model import HdcModel
+from hdcodec.perceptual import LPIPS
+
+from .draws import random_fidelity, random_keep, random_quality
+from .figures import Figures, entropy_of, figures_of, mean, psnr
+from .loop import Loss
+from .patterns import patterns
+from .realism import Realism
+from .terms import (
+    Decoded,
+    both_errors,
+    decode,
+    imitated,
+    missing_loss,
+    most_uncertain,
+    perceived,
+    squared_error,
+    task_loss,
+    tokens,
+)
+
+LPIPS_FROM = 0.2
+"""Part of the `lic` stage that is trained without LPIPS."""
+
+FUSE_FROM = 0.75
+"""Part of the `vq` stage after which most of each batch sees the LIC stream."""
+
+FUSE_BELOW = 60
+"""Quality indices of the LIC stream in the `vq` stage: the rates at which indices are sent."""
+
+ADVERSARY_FROM = 0.4
+"""Part of the `drv2` stage after which the adversary joins."""
+
+WHOLE_POWER = -0.6
+"""Each sample of the `whole` stage is weighted by trade_off ** WHOLE_POWER."""
+
+WHOLE_SKEW = 1.5
+"""Qualities in the `whole` stage are spread as those of uniform numbers raised to this power."""
+
+PATTERN_WEIGHT = 0.3
+
+WHOLE_DISTORTION = 0.6
+"""What makes the distortion of the `whole` stage about as large as that of `lic`."""
+
+MakeLoss = Callable[[HdcModel, LPIPS, Realism | None], Loss]
+"""The loss of a stage, given its networks and judges."""
+
+
+def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
+    """Rate + MSE, later rate + MSE + LPIPS; every sample has a quality of its own."""
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        quality = random_quality(x, generator)
+        out = model.lic(x, quality)
+        pixels = x.shape[2] * x.shape[3]
+        bpp = (out.coded.y_bits + out.coded.z_bits) / pixels
+        mse = squared_error(out.base, x)
+        seen = torch.zeros_like(mse)
+        distortion = 1.4 * MSE_WEIGHT * mse
+        if progress >= LPIPS_FROM:
+            seen = perceived(lpips, out.base, x, generator)
+            distortion = MSE_WEIGHT * mse + seen
+        factor = trade_off(quality.float())
+        low = quality < QUALITIES // 2
+        return (factor**-0.5 * (bpp + factor * distortion)).mean(), {
+            "bpp_low": mean(bpp, low),
+            "bpp_high": mean(bpp, ~low),
+            "z_bpp": mean(out.coded.z_bits / pixels),
+            "psnr_low": psnr(mse, low),
+            "psnr_high": psnr(mse, ~low),
+            "lpips": mean(seen),
+        }
+
+    return loss
+
+
+def vq_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
+    """Tokenizer: first alone, then with 3/4 of each batch fused with a LIC stream of low rate."""
+    usage = torch.zeros(model.cfg.codes)
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        alone = x.shape[0] if progress < FUSE_FROM else max(1, x.shape[0] // 4)
+        seen_base = torch.full_like(x, 0.5)
+        if alone < x.shape[0]:
+            lic = decode(model, x[alone:], generator, FUSE_BELOW)
+            base = lic.base
+            seen_base[alone:] = base
+        codes, indices, commitment = model.codebook.quantise(model.vq_encoder(x, seen_base))
+        picture = model.vq_decoder(codes[:alone])
+        if alone < x.shape[0]:
+            eighth, sixteenth = model.lic_features(base, lic.features)
+            fidelity = random_fidelity(base, generator)
+            fused = model.vq_decoder(codes[alone:], (base, eighth, sixteenth), fidelity)
+            picture = torch.cat([picture, fused])
+        mse, seen = squared_error(picture, x), perceived(lpips, picture, x, generator)
+        usage.mul_(0.98).add_(torch.bincount(indices.flatten().cpu(), minlength=len(usage)).float())
+        total = (0.4 * MSE_WEIGHT * mse + seen).mean() + commitment
+        return total, {
+            "mse_db": psnr(mse[:alone]),
+            "lpips": mean(seen[:alone]),
+            "fused_db": psnr(mse[alone:]),
+            "fused_lpips": mean(seen[alone:]),
+            "commitment": mean(commitment),
+            **entropy_of(usage),
+        }
+
+    return loss
+
+
+def prior_loss(model: HdcModel, _: LPIPS, __: object) -> Loss:
+    """Cross-entropy of the index prior, and of the mask predictor without its DRV."""
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        lic = decode(model, x, generator)
+        indices = tokens(model, x, lic.base)
+        logits = model.prior(lic.latent, lic.hyper).float()
+        bits = F.cross_entropy(logits, indices, reduction="none") / math.log(2)
+        kept = most_uncertain(logits, random_keep(x, generator))
+        _, sixteenth = model.lic_features(lic.base, lic.features)
+        drv = x.new_zeros(x.shape[0], model.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+        guess = model.predictor(model.codebook.lookup(indices), kept, sixteenth, drv).float()
+        missing, right = missing_loss(guess, indices, kept)
+        return bits.mean() + missing, {
+            "bits_per_index": mean(bits),
+            "missing_nats": mean(missing),
+            "predicted_percent": 100 * right,
+            "kept_bits": mean(bits, kept[:, 0]),
+        }
+
+    return loss
+
+
+def drv1_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
+    """DRVs from the ground truth, with enhancement, prediction and correction."""
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        lic = decode(model, x, generator)
+        first, second = model.drv_encoder(x, lic.base)
+        total, figures, _ = task_loss(model, lpips, x, lic, (first, second), None, generator)
+        return total, figures
+
+    return loss
+
+
+def drv2_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
+    """Denoisers imitate the DRVs through the unrolled sampler; task losses; a pull to realism."""
+    assert realism is not None
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        lic = decode(model, x, generator)
+        drvs, noise, imitation = imitated(model, x, lic, generator)
+        total, figures, out = task_loss(model, lpips, x, lic, drvs, noise, generator)
+        pull, more = realism.loss(
+            out.picture, x, out.fidelity, generator, progress >= ADVERSARY_FROM
+        )
+        figures |= {"imitation": mean(imitation)}
+        return total + imitation + pull, figures | more
+
+    return loss
+
+
+def whole_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
+    """The rate, and all that `drv2` asks for but the discriminators: the encoder learns what the
+    whole decoder makes of its latents."""
+    assert realism is not None
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        quality = random_quality(x, generator, power=WHOLE_SKEW)
+        out = model.lic(x, quality)
+        base = out.base.float().clamp(0, 1)
+        lic = Decoded(quality, base, out.features, out.coded.latent, out.coded.hyper)
+        drvs, noise, imitation = imitated(model, x, lic, generator)
+        factor = trade_off(quality.float())
+        worth = WHOLE_DISTORTION * factor ** (1 + WHOLE_POWER)
+        total, figures, fused = task_loss(
+            model, lpips, x, lic, drvs, noise, generator, worth, lic_share=1.0
+        )
+        pull, more = realism.loss(fused.picture, x, fused.fidelity, generator, False, worth)
+        seen = patterns(fused.picture, x)
+        pull = pull + PATTERN_WEIGHT * (worth * (patterns(fused.x_lic, x) + seen)).mean()
+        bpp = (out.coded.y_bits + out.coded.z_bits) / (x.shape[2] * x.shape[3])
+        low = quality < QUALITIES // 2
+        figures |= {
+            "patterns": mean(seen),
+            "bpp_low": mean(bpp, low),
+            "bpp_high": mean(bpp, ~low),
+            "imitation": mean(imitation),
+        }
+        rate = (factor**WHOLE_POWER * bpp).mean()
+        return rate + total + imitation + pull, figures | more
+
+    return loss
+
+
+def control_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
+    """The decoder as one large enhancement: MSE + LPIPS alone, no indices, no DRV, no noise.
+
+    Decoded with `Ablation(drv=False, predictor=False, texture=False)`, no kept index, fidelity 1.
+    """
+
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        lic = decode(model, x, generator)
+        n, cfg = x.shape[0], model.cfg
+        drv = x.new_zeros(n, cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+        x_lic = model.enhancer(lic.base, lic.features, drv)
+        codes = x.new_zeros(n, cfg.code_dim, x.shape[2] // 16, x.shape[3] // 16)
+        seen_lic = (x_lic, *model.lic_features(x_lic, lic.features))
+        picture = model.vq_decoder(codes, seen_lic, x.new_ones(n, 1, 1, 1))
+        mse, seen = both_errors(lpips, x, x_lic, picture, generator)
+        distortion = MSE_WEIGHT * mse + seen
+        return 0.5 * distortion[:n].mean() + distortion[n:].mean(), {
+            "base_db": psnr(squared_error(lic.base, x)),
+            **figures_of(mse, seen),
+        }
+
+    return loss
