@@ -69,6 +69,7 @@ class Output:
 
     @property
     def streams(self) -> bool:
+        """Whether it is standard output."""
         return self.name == STREAM
 
     def _refuse(self, source: Path) -> None:

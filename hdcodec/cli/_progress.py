@@ -20,7 +20,8 @@ class Display(Protocol):
         traceback: TracebackType | None,
     ) -> None: ...
 
-    def show(self, row: Row, tally: Tally) -> None: ...
+    def show(self, row: Row, tally: Tally) -> None:
+        """One picture is done."""
 
 
 def display(plan: Plan, quiet: bool) -> Display:

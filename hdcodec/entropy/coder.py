@@ -55,6 +55,7 @@ class Encoder:
 
     @property
     def bits(self) -> float:
+        """What the symbols so far cost by their tables, without the coder's own overhead."""
         return self._units / _UNIT
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
@@ -92,6 +93,7 @@ class Decoder:
 
     @property
     def bits(self) -> float:
+        """What the symbols so far cost by their tables, without the coder's own overhead."""
         return self._units / _UNIT
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
@@ -118,6 +120,7 @@ class Echo:
 
     @property
     def bits(self) -> float:
+        """What the symbols so far cost by their tables, without the coder's own overhead."""
         return self._decoder.bits
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:

@@ -15,9 +15,11 @@ class Reader:
         self.position = 0
 
     def left(self) -> int:
+        """Bytes not read yet."""
         return len(self._data) - self.position
 
     def byte(self, what: str) -> int:
+        """The next byte, 0..255."""
         return self.take(1, what)[0]
 
     def take(self, count: int, what: str) -> bytes:

@@ -16,6 +16,7 @@ _WHITES = {"I": (255, 65_535, 2**31 - 1), "F": (1, 255, 65_535)}
 
 
 def is_gray(image: Image.Image) -> bool:
+    """Whether a picture has no colours by its mode, of whatever depth."""
     return image.mode in GRAY_MODES or image.mode.startswith("I;16")
 
 

@@ -28,6 +28,7 @@ class Conv:
     padding: int = 1
 
     def module(self) -> nn.Conv2d:
+        """It as a layer, not yet filled."""
         return nn.Conv2d(self.inputs, self.outputs, self.kernel, self.stride, self.padding)
 
 
