@@ -29,6 +29,7 @@ COLOURS = {
     4: "tab:green",
     5: "tab:purple",
     6: "tab:brown",
+    7: "tab:orange",
 }
 
 
