@@ -68,7 +68,6 @@ def _add_stage(name: str) -> None:
     @click.option("--max-steps", type=int, help="Stop after this many steps, too.")
     @click.option("--save-minutes", default=4.0, show_default=True, help="Between two checkpoints.")
     @click.option("--limit", type=int, help="Use only the first N photos.")
-    @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")
     @click.option("--seed", default=0, show_default=True)
     def command(**options: object) -> None:
         try:

@@ -12,13 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import Block, PixelHead
+from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.vq import Correction
 from hdcodec.perceptual import (
     LPIPS,
-    Backbone,
     installed_dists,
     installed_lpips,
     load_dists,
@@ -67,7 +65,6 @@ def train_in(
     max_steps: int | None = None,
     save_minutes: float = 4.0,
     limit: int | None = None,
-    compiled: bool = False,
     seed: int = 0,
     config: Config | None = None,
 ) -> None:
@@ -105,7 +102,6 @@ def train_in(
         Crops(photos, size=crop, batch=batch, seed=seed, device=device),
         settings,
         metric_weights,
-        compiled,
         refresh,
         _players(_origin(stage, out, init)),
         team,
@@ -122,7 +118,6 @@ def prepare(
     crops: Crops,
     settings: Settings,
     metric_weights: Path | None,
-    compiled: bool = False,
     refresh: Callable[[nn.Module], None] | None = None,
     players: dict[str, Tensor] | None = None,
     team: Team = ALONE,
@@ -138,23 +133,11 @@ def prepare(
     if realism is not None and players:
         realism.players().load_state_dict(players)
     loss = STAGES[stage].loss(model, lpips, realism)
-    if compiled:
-        compile_blocks(model, lpips)
     trained = [p for module in learning for p in module.parameters()]
     if realism is not None:
         trained += realism.players().parameters()
     aside = None if realism is None else realism.players()
     return Trainer(stage, model, trained, loss, crops, settings, refresh, aside, team)
-
-
-def compile_blocks(*modules: nn.Module) -> None:
-    """Compile the blocks that the networks are made of, each shape of them once: as much speed as
-    from compiling whole networks, in a fraction of the time."""
-    torch._dynamo.config.recompile_limit = 128
-    for module in modules:
-        for part in module.modules():
-            if isinstance(part, Block | Backbone | Correction | PixelHead):
-                part.compile(dynamic=False)
 
 
 def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
