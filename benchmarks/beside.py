@@ -1,0 +1,76 @@
+"""Points of `hdc eval` beside curves of other codecs that something else has measured.
+
+    python benchmarks/beside.py RESULTS/points.jsonl CURVES --anchor avif --anchor vvc,vvc@x2
+        [--codec "hdc fidelity=1"] [--bpp 0.02,0.03,0.05,0.1]
+
+CURVES holds one JSON object a line with `codec`, `image`, `bpp` and metrics under the names of
+`hdc eval`. Pictures go by the digits of their names, so kodim05.png and 05 are the same one. Names
+joined by commas are one anchor: the best of their points. Prints the Bjontegaard rate differences
+to each anchor, and by how much each metric differs at each rate, read from each picture's own
+curves and averaged. In brackets the number of pictures where both codecs have what it takes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from hdcodec.eval import METRICS, Row
+from hdcodec.eval.summary import bd_rate, codecs, mean, mean_at, of
+
+
+def read(path: Path) -> list[Row]:
+    """The points of a file, pictures under the digits of their names."""
+    rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    return [row | {"image": "".join(filter(str.isdigit, str(row["image"])))} for row in rows]
+
+
+def having(rows: list[Row], metric: str) -> list[Row]:
+    """The points at which a metric was measured."""
+    return [row for row in rows if row.get(metric) is not None]
+
+
+def show(value: tuple[float, int], digits: int) -> str:
+    """A mean and its number of pictures, as a cell of a table."""
+    return f"{value[0]:.{digits}f} ({value[1]})" if value[1] else "-"
+
+
+def differences(ours: list[Row], theirs: list[Row], metric: str, rates: list[float]) -> list[str]:
+    """Rate difference, then the difference of a metric at each rate: cells of a table."""
+    pictures = {row["image"] for row in ours} & {row["image"] for row in theirs}
+    pairs = [(of(ours, image=name), of(theirs, image=name)) for name in sorted(pictures)]
+    cells = [show(bd_rate(ours, theirs, metric), 1)]
+    for bpp in rates:
+        gaps = [mean_at(a, metric, bpp)[0] - mean_at(b, metric, bpp)[0] for a, b in pairs]
+        cells.append(show(mean(gaps), METRICS[metric].digits))
+    return cells
+
+
+@click.command()
+@click.argument("points", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("curves", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--anchor", "anchors", multiple=True, required=True, help="Codecs of CURVES.")
+@click.option("--codec", "wanted", multiple=True, help="Codecs of POINTS; all unless given.")
+@click.option("--bpp", default="0.02,0.03,0.05,0.1", help="Rates, joined by commas.")
+def main(
+    points: Path, curves: Path, anchors: tuple[str, ...], wanted: tuple[str, ...], bpp: str
+) -> None:
+    """Print POINTS beside CURVES."""
+    ours, others, rates = read(points), read(curves), [float(rate) for rate in bpp.split(",")]
+    print(f"| codec | anchor | metric | BD-rate % | {' | '.join(f'at {r:g}' for r in rates)} |")
+    print("|" + "---|" * (4 + len(rates)))
+    for codec in wanted or codecs(ours):
+        for anchor in anchors:
+            names = anchor.split(",")
+            for metric in METRICS:
+                mine = having(of(ours, codec=codec), metric)
+                theirs = having([row for row in others if row["codec"] in names], metric)
+                cells = differences(mine, theirs, metric, rates)
+                if any(cell != "-" for cell in cells):
+                    print(f"| {codec} | {anchor} | {metric} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
