@@ -33,7 +33,12 @@ from PIL import Image, features
 Coder = tuple[Callable[[Image.Image], bytes], Callable[[bytes], object]]
 Row = dict[str, object]
 
-SETTINGS = (("quality 25", 25, 0), ("quality 50", 50, 0), ("quality 50, effort 5", 50, 5))
+SETTINGS = (
+    ("quality 25", 25, 0),
+    ("quality 50", 50, 0),
+    ("quality 50, effort 1", 50, 1),
+    ("quality 50, effort 5", 50, 5),
+)
 SMALL = (128, 128)
 PATIENCE = 600
 

@@ -520,6 +520,32 @@ def test_the_command_trains_and_exports(
     assert weights.find("hdc").manifest["training"] == {"by": "test"}
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_export_blends_two_models(
+    trained: Path, own_weights: Path, tiny_config: Config, tmp_path: Path, share: float
+) -> None:
+    paths = [trained / "vq.pt", trained / "drv2.pt"]
+    other = tmp_path / "other"
+    export_weights(paths[1], other, None, {}, tiny_config)
+    export_weights(paths[0], own_weights, None, {}, tiny_config, (other, share))
+    a, b = (load_average(path, tiny_config).state_dict() for path in paths)
+    exported = Codec(device="cpu").networks.model.state_dict()
+    for name in ("vq_decoder.enter.weight", "denoisers.1.leave.weight"):
+        wanted = torch.lerp(a[name], b[name].half().float(), share).half().float()
+        assert torch.allclose(exported[name], wanted, rtol=2**-9, atol=2**-20), name
+
+
+@pytest.mark.parametrize("blend", ["=0.5", "nowhere=0.5", "{}=0.5", "{}=2", "{}=half", "{}"])
+def test_a_blend_that_cannot_be_is_an_error(trained: Path, tmp_path: Path, blend: str) -> None:
+    landed = weights.find("hdc").folder
+    out = tmp_path / "weights"
+    argv = ["export", str(trained / "drv2.pt"), str(out), "--blend", blend.format(landed)]
+    done = CliRunner().invoke(main, argv)
+    assert done.exit_code == 1, done.output
+    assert done.output.startswith("Error: ")
+    assert not out.exists()
+
+
 def test_landed_weights_can_be_trained_further(tmp_path: Path) -> None:
     landed = weights.find("hdc")
     export(restore(landed), tmp_path, {"ladder": landed.manifest["ladder"]})

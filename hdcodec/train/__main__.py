@@ -10,7 +10,7 @@ import click
 from hdcodec._errors import HdcError
 
 from .optimizer import OPTIMIZERS
-from .run import ORDER, export_weights, measure_throughput, train
+from .run import ORDER, export_weights, measure_throughput, parse_blend, train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -89,11 +89,21 @@ for _name in ORDER:
     help="JSON list of 201 kept codes, one per quality index; default: the one already there.",
 )
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
+@click.option(
+    "--blend",
+    metavar="WEIGHTS=SHARE",
+    help="Checkpoint or folder of weights to blend in, and its share: 0 nothing, 1 all.",
+)
 def export_command(
-    checkpoint: Path, folder: Path, ladder: Path | None, notes: tuple[str, ...]
+    checkpoint: Path, folder: Path, ladder: Path | None, notes: tuple[str, ...], blend: str | None
 ) -> None:
     """Write the runtime weights of CHECKPOINT's averaged model into FOLDER."""
-    export_weights(checkpoint, folder, ladder, dict(n.split("=", 1) for n in notes))
+    texts = dict(note.split("=", 1) for note in notes)
+    try:
+        other = None if blend is None else parse_blend(blend)
+        export_weights(checkpoint, folder, ladder, texts, other=other)
+    except (HdcError, OSError, RuntimeError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command("ladder")

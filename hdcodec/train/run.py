@@ -157,11 +157,7 @@ def start(stage: str, out: Path, init: Path | None, config: Config | None = None
     """What a stage begins with: `init` (a checkpoint or a folder of weights), else the newest
     earlier stage in `out`, else an untrained model."""
     path = _origin(stage, out, init)
-    if path is None:
-        return HdcModel(config or Config())
-    if path.is_dir():
-        return grown(restore(read_folder(path)).state_dict(), config)
-    return load_average(path, config)
+    return HdcModel(config or Config()) if path is None else load_model(path, config)
 
 
 def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
@@ -179,6 +175,13 @@ def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:
     return found
 
 
+def load_model(path: Path, config: Config | None = None) -> HdcModel:
+    """The model of a folder of weights, or the averaged one of a checkpoint; grown to `config`."""
+    if path.is_dir():
+        return grown(restore(read_folder(path)).state_dict(), config)
+    return load_average(path, config)
+
+
 def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
     """The averaged model of a checkpoint, grown to `config`."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -194,6 +197,23 @@ def grown(state: Mapping[str, Tensor], config: Config | None = None) -> HdcModel
         if isinstance(module, Block) and f"{name}.leave.weight" in missing:
             module.pass_on()
     return model
+
+
+def blend(model: HdcModel, other: HdcModel, share: float) -> None:
+    """Move every weight towards another model of the same sizes, by `share` of the way (model
+    soups: Wortsman et al. 2022)."""
+    state = other.state_dict()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.lerp_(state[name], share)
+
+
+def parse_blend(text: str) -> tuple[Path, float]:
+    """ "WEIGHTS=SHARE" -> path and share; raises ValueError."""
+    path, _, share = text.rpartition("=")
+    if not path or not 0 <= float(share) <= 1:
+        raise ValueError(f"not WEIGHTS=SHARE, a share from 0 to 1: {text!r}")
+    return Path(path), float(share)
 
 
 def parse_graft(text: str) -> tuple[Path, tuple[str, ...]]:
@@ -222,14 +242,21 @@ def export_weights(
     ladder: Path | None,
     notes: dict[str, str],
     config: Config | None = None,
+    other: tuple[Path, float] | None = None,
 ) -> None:
-    """Runtime weights with the given ladder, else the folder's, else one without indices."""
+    """Runtime weights with the given ladder, else the folder's, else one without indices.
+
+    `other` is a model to blend in, with its share.
+    """
     steps: list[int] = [0] * 201
     if ladder is not None:
         steps = json.loads(ladder.read_text())
     elif (folder / "manifest.json").exists():
         steps = json.loads((folder / "manifest.json").read_text())["ladder"]
-    export(load_average(checkpoint, config), folder, {"ladder": steps, "training": notes})
+    model = load_average(checkpoint, config)
+    if other is not None:
+        blend(model, load_model(other[0], config), other[1])
+    export(model, folder, {"ladder": steps, "training": notes})
 
 
 def measure_throughput(
