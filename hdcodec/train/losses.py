@@ -47,7 +47,7 @@ ADVERSARY_FROM = 0.4
 WHOLE_POWER = -0.6
 """Each sample of the `whole` stage is weighted by trade_off ** WHOLE_POWER."""
 
-WHOLE_SKEW = 1.5
+WHOLE_SKEW = 1.1
 """Qualities in the `whole` stage are spread as those of uniform numbers raised to this power."""
 
 PATTERN_WEIGHT = 0.3
