@@ -30,6 +30,7 @@ COLOURS = {
     5: "tab:purple",
     6: "tab:brown",
     7: "tab:orange",
+    8: "tab:pink",
 }
 
 
