@@ -210,18 +210,23 @@ def blend(model: HdcModel, other: HdcModel, share: float) -> None:
 
 def parse_blend(text: str) -> tuple[Path, float]:
     """ "WEIGHTS=SHARE" -> path and share; raises ValueError."""
-    path, _, share = text.rpartition("=")
-    if not path or not 0 <= float(share) <= 1:
-        raise ValueError(f"not WEIGHTS=SHARE, a share from 0 to 1: {text!r}")
-    return Path(path), float(share)
+    path, share = _pair(text, "WEIGHTS=SHARE")
+    if not 0 <= float(share) <= 1:
+        raise ValueError(f"not a share from 0 to 1: {text!r}")
+    return path, float(share)
 
 
 def parse_graft(text: str) -> tuple[Path, tuple[str, ...]]:
     """ "CHECKPOINT=part,part" -> path and parts; raises ValueError."""
-    path, _, parts = text.rpartition("=")
-    if not path or not parts:
-        raise ValueError(f"not CHECKPOINT=part,part: {text!r}")
-    return Path(path), tuple(parts.split(","))
+    path, parts = _pair(text, "CHECKPOINT=part,part")
+    return path, tuple(parts.split(","))
+
+
+def _pair(text: str, form: str) -> tuple[Path, str]:
+    path, _, rest = text.rpartition("=")
+    if not path or not rest:
+        raise ValueError(f"not {form}: {text!r}")
+    return Path(path), rest
 
 
 def graft_parts(model: nn.Module, grafts: Sequence[tuple[Path, tuple[str, ...]]]) -> None:
