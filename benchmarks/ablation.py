@@ -1,14 +1,16 @@
 """What each part of the decoder contributes, at equal size of the whole file.
 
     python benchmarks/ablation.py FOLDER [--bpp 0.03 ...] [--control CHECKPOINT]
-        [--metric-weights DIR] [--side 384] [--only control --only "full, fidelity"]
+        [--trained CHECKPOINTS] [--metric-weights DIR] [--side 384]
+        [--only control --only "full, fidelity"]
 
 Most rows switch parts of the landed weights off; nothing is trained again: such a row shows what
-the part does in the weights as they are, not what a decoder trained without it could do. A row with
-`--control` has a decoder that was trained by other losses for the same bitstream
-(`hdcodec.train control`). Rows of kept fractions and of the split share the bits differently: what
-indices take, latents lose. Sizes are caps met by the highest quality that fits. Prints JSON lines,
-then Markdown tables.
+the part does in the weights as they are, not what a decoder trained without it could do. That is
+shown by the rows "trained: ...", whose decoders come from a folder that the stages "ablation-..."
+of `hdcodec.train` have written to. A row with `--control` has a decoder that was trained by other
+losses for the same bitstream (`hdcodec.train control`). Rows of kept fractions and of the split
+share the bits differently: what indices take, latents lose. Sizes are caps met by the highest
+quality that fits. Prints JSON lines, then Markdown tables.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from hdcodec.format.header import KEPT_STEPS
 from hdcodec.images import load
 from hdcodec.models.hdc.model import Ablation, HdcModel
 from hdcodec.models.hdc.runtime import Networks
+from hdcodec.train.ablation import FIDELITY, ROWS
 from hdcodec.train.restore import restore
 from hdcodec.train.run import load_average
 
@@ -50,14 +53,15 @@ LIC = {"vq": False}
 @dataclass(frozen=True)
 class Variant:
     """A row: the parts that are on, the kept code (None: the ladder's), the LIC stream's share of
-    the bits (None: what fits), where the DRVs come from, and the decoder's dials."""
+    the bits (None: what fits), where the DRVs come from, the decoder (None: the landed one) and
+    its dials."""
 
     name: str
     use: Ablation = field(default_factory=Ablation)
     kept: int | None = None
     lic_bpp: float | None = None
     drv: str = "sampled"
-    control: bool = False
+    checkpoint: Path | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -69,7 +73,7 @@ class Coded(NamedTuple):
     bpp: float
 
 
-def variants(control: bool) -> Iterator[Variant]:
+def variants(control: Path | None, trained: Path | None = None) -> Iterator[Variant]:
     """The rows in the order of the table."""
     yield Variant("LIC base", Ablation(enhancement=False, **LIC), 0)
     yield Variant("+ enhancement, DRV zero", Ablation(drv=False, **LIC), 0)
@@ -80,7 +84,9 @@ def variants(control: bool) -> Iterator[Variant]:
     )
     if control:
         use = Ablation(drv=False, predictor=False, texture=False)
-        yield Variant("control: MSE + LPIPS alone", use, 0, control=True, options={"fidelity": 1.0})
+        yield Variant(
+            "control: MSE + LPIPS alone", use, 0, checkpoint=control, options={"fidelity": 1.0}
+        )
     yield Variant("VQ decoder without correction, all kept", Ablation(correction=False), KEPT_STEPS)
     yield Variant("full, no mask predictor", Ablation(predictor=False))
     yield Variant("full, DRVs zero", Ablation(drv=False))
@@ -96,17 +102,29 @@ def variants(control: bool) -> Iterator[Variant]:
         yield Variant(f"full, {steps} denoising steps", options={"steps": steps})
     for fidelity in (0.0, 0.25, 0.5, 0.75, 1.0):
         yield Variant(f"full, fidelity {fidelity}", options={"fidelity": fidelity})
+    if trained:
+        yield from trained_variants(trained)
+
+
+def trained_variants(folder: Path) -> Iterator[Variant]:
+    """The rows whose decoders were trained, as far as their checkpoints are there."""
+    dial = {"fidelity": FIDELITY}
+    yield Variant("trained: LIC base", Ablation(enhancement=False, **LIC), options=dial)
+    for name, row in ROWS.items():
+        path = folder / f"ablation-{name}.pt"
+        if path.exists():
+            yield Variant(f"trained: {name}", row.use, None, None, row.drv, path, dial)
 
 
 class Bench:
     """A codec whose decoder can be changed, and what it made of each picture so far."""
 
-    def __init__(self, control: Path | None, metric_weights: str | None) -> None:
+    def __init__(self, metric_weights: str | None) -> None:
         self.codec = Codec(device="cpu")
         self.weights = metric_weights
         model = restore(weights.find(self.codec.model_id))
         self.full = self.codec.networks = Networks(model, torch.device("cpu"))
-        self.control = Networks(load_average(control), torch.device("cpu")) if control else None
+        self.other: tuple[Path, Networks] | None = None
         self.made: dict[tuple[Any, ...], Coded] = {}
 
     def row(self, variant: Variant, image: Image.Image, cap: float) -> dict[str, float]:
@@ -115,12 +133,20 @@ class Bench:
         if key not in self.made:
             self.made[key] = self._encode(image, *key[1:])
         coded = self.made[key]
-        networks = self.control if variant.control and self.control else self.full
+        networks = self._networks(variant.checkpoint)
         networks.ablation, self.codec.networks = variant.use, networks
         with self._drvs(variant.drv, networks.model, image):
             decoded = self.codec.decompress(coded.data, **variant.options)
         self.codec.networks = self.full
         return {"bpp": coded.bpp, **measure(image, decoded, METRICS, weights=self.weights)}
+
+    def _networks(self, checkpoint: Path | None) -> Networks:
+        if checkpoint is None:
+            return self.full
+        if self.other is None or self.other[0] != checkpoint:
+            networks = Networks(load_average(checkpoint), torch.device("cpu"))
+            self.other = checkpoint, networks
+        return self.other[1]
 
     def _encode(
         self, image: Image.Image, cap: float, kept: int | None, lic_bpp: float | None
@@ -219,6 +245,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--bpp", "rates", multiple=True, type=float, default=(0.015, 0.03, 0.05))
 @click.option("--control", type=click.Path(exists=True, path_type=Path))
+@click.option("--trained", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--side", default=384, show_default=True, help="Pictures are cut to this side.")
 @click.option("--limit", type=int, help="Only the first N pictures.")
@@ -228,6 +255,7 @@ def main(
     folder: Path,
     rates: tuple[float, ...],
     control: Path | None,
+    trained: Path | None,
     metric_weights: str | None,
     side: int,
     limit: int | None,
@@ -236,11 +264,11 @@ def main(
 ) -> None:
     """Switch parts off one by one and measure on the pictures of FOLDER."""
     torch.set_num_threads(threads)
-    bench = Bench(control, metric_weights)
+    bench = Bench(metric_weights)
     pictures = [centre(load(path).rgb, side) for path in picture_files(folder)[:limit]]
     for rate in rates:
         rows: list[dict[str, Any]] = []
-        for variant in variants(control is not None):
+        for variant in variants(control, trained):
             if only and not variant.name.startswith(only):
                 continue
             try:

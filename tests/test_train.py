@@ -119,6 +119,42 @@ def crops(data: Path, seed: int = 0) -> Crops:
     return Crops(read_photos(data), size=128, batch=2, seed=seed)
 
 
+IDLE = {
+    "enhancement": ("vq_decoder", "predictor", "denoisers", "drv_encoder"),
+    "enhancement-sampled": ("vq_decoder", "predictor", "drv_encoder"),
+    "no-predictor": ("predictor", "drv_encoder"),
+    "no-drv": ("denoisers", "condition"),
+    "transmitted": ("denoisers", "condition"),
+    "full": ("drv_encoder",),
+}
+"""What an ablation has no use for."""
+
+
+@pytest.mark.parametrize("row", IDLE)
+def test_an_ablation_trains_what_it_uses(
+    trained: Path, data: Path, metric_weights: Path, tiny_config: Config, tmp_path: Path, row: str
+) -> None:
+    options: dict[str, Any] = {"metric_weights": metric_weights, "config": tiny_config, "batch": 2}
+    stage = f"ablation-{row}"
+    train(
+        stage,
+        data=data,
+        out=tmp_path,
+        minutes=10,
+        max_steps=2,
+        init=trained / "whole.pt",
+        **options,
+    )
+    before = checkpoint(trained / "whole.pt")["average"]
+    after = checkpoint(tmp_path / f"{stage}.pt")["average"]
+    learned = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert not [name for name in learned if within(name, IDLE[row])]
+    assert not [name for name in learned if within(name, ("lic.analysis", "lic.entropy", "prior"))]
+    uses = {"enhancer", "lic"} if row.startswith("enhancement") else {"vq_decoder", "enhancer"}
+    uses |= {"drv_encoder"} if "transmitted" in row else set()
+    assert uses <= {name.split(".")[0] for name in learned}
+
+
 def cloned(model: torch.nn.Module) -> State:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 

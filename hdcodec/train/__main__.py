@@ -11,6 +11,7 @@ from hdcodec._errors import HdcError
 
 from .optimizer import OPTIMIZERS
 from .run import ORDER, export_weights, measure_throughput, parse_blend, train
+from .stages import ABLATIONS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,7 +77,7 @@ def _add_stage(name: str) -> None:
             raise click.ClickException(str(error)) from error
 
 
-for _name in ORDER:
+for _name in (*ORDER, *ABLATIONS):
     _add_stage(_name)
 
 

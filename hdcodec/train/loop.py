@@ -29,6 +29,7 @@ Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, Figures]]
 class Settings:
     """How long and how fast: minutes of wall time, peak learning rate, where checkpoints go.
 
+    The rate rises for `warmup_steps` or a tenth of the time, whichever ends first.
     `begin` is the part of the stage's schedule of losses that is skipped (not of its learning
     rate's), for a model that has been through it. With `record`, on a GPU, steps are recorded and
     played again, which a loss that changes with progress does not allow.
@@ -143,12 +144,8 @@ class Trainer:
 
     def _step(self, batch: Tensor, progress: float) -> Figures:
         generator = torch.Generator().manual_seed(self._turn())
-        lr = (
-            self.set.lr
-            * min(1.0, (self.step + 1) / self.set.warmup_steps)
-            * cosine(progress, self.set.lr_end)
-        )
-        self.optimizer.set_rate(lr)
+        warm = min(1.0, max((self.step + 1) / self.set.warmup_steps, 10 * progress))
+        self.optimizer.set_rate(self.set.lr * warm * cosine(progress, self.set.lr_end))
         if self.replay is not None:
             figures = self.replay(batch, generator)
         else:

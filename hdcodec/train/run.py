@@ -30,7 +30,7 @@ from .loop import Settings, Trainer
 from .realism import Realism
 from .restore import restore
 from .samples import write_samples
-from .stages import STAGES
+from .stages import STAGES, stage_named
 from .team import ALONE, Team, in_team
 
 ORDER = tuple(STAGES)
@@ -87,14 +87,14 @@ def train_in(
     settings = Settings(
         out=out,
         minutes=minutes,
-        lr=lr or STAGES[stage].lr,
+        lr=lr or stage_named(stage).lr,
         optimizer=optimizer,
         begin=begin,
         device=device,
         resume=resume,
         max_steps=max_steps,
         save_minutes=save_minutes,
-        record=device == "cuda" and STAGES[stage].steady,
+        record=device == "cuda" and stage_named(stage).steady,
     )
     trainer = prepare(
         stage,
@@ -124,15 +124,16 @@ def prepare(
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses. `players` are
     discriminators to go on with."""
+    plan = stage_named(stage)
     model.requires_grad_(False)
-    learning: list[nn.Module] = [model.get_submodule(name) for name in STAGES[stage].parts]
+    learning: list[nn.Module] = [model.get_submodule(name) for name in plan.parts]
     for module in learning:
         module.requires_grad_(True)
     lpips = _lpips(metric_weights, settings.device)
-    realism = _realism(metric_weights, settings.device) if STAGES[stage].realism else None
+    realism = _realism(metric_weights, settings.device) if plan.realism else None
     if realism is not None and players:
         realism.players().load_state_dict(players)
-    loss = STAGES[stage].loss(model, lpips, realism)
+    loss = plan.loss(model, lpips, realism)
     trained = [p for module in learning for p in module.parameters()]
     if realism is not None:
         trained += realism.players().parameters()
@@ -161,7 +162,8 @@ def start(stage: str, out: Path, init: Path | None, config: Config | None = None
 
 
 def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
-    earlier = [out / f"{name}.pt" for name in reversed(ORDER[: ORDER.index(stage)])]
+    before = ORDER[: ORDER.index(stage)] if stage in ORDER else ORDER[:-1]
+    earlier = [out / f"{name}.pt" for name in reversed(before)]
     return init or next((p for p in earlier if p.exists()), None)
 
 

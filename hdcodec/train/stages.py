@@ -2,13 +2,14 @@
 
 The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`. Only the
 named parts of the model learn in a stage; everything else is frozen. `control` is what they must
-beat.
+beat. The stages in `ABLATIONS` train the finished decoder to do without some of its parts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .ablation import ROWS, ablated_loss
 from .losses import (
     MakeLoss,
     control_loss,
@@ -34,6 +35,7 @@ class Stage:
 
 
 _FUSION = ("enhancer", "predictor", "vq_decoder", "lic_features")
+_DECODER = ("lic.synthesis", "condition", "denoisers", *_FUSION)
 
 STAGES: dict[str, Stage] = {
     "lic": Stage(("lic",), lic_loss),
@@ -41,9 +43,7 @@ STAGES: dict[str, Stage] = {
     "prior": Stage(("prior", "predictor"), prior_loss),
     "drv1": Stage(("drv_encoder", *_FUSION), drv1_loss, 6e-4),
     "drv2": Stage(("condition", "denoisers", *_FUSION), drv2_loss, 5e-4, realism=True),
-    "joint": Stage(
-        ("lic.synthesis", "condition", "denoisers", *_FUSION), drv2_loss, 3e-4, realism=True
-    ),
+    "joint": Stage(_DECODER, drv2_loss, 3e-4, realism=True),
     "whole": Stage(
         ("lic", "prior", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, True, True
     ),
@@ -51,3 +51,19 @@ STAGES: dict[str, Stage] = {
         ("lic.synthesis", "enhancer", "vq_decoder", "lic_features"), control_loss, 3e-4
     ),
 }
+
+ABLATIONS: dict[str, Stage] = {
+    f"ablation-{name}": Stage(
+        (*_DECODER, "drv_encoder") if row.drv == "transmitted" else _DECODER,
+        ablated_loss(row),
+        3e-4,
+        True,
+        True,
+    )
+    for name, row in ROWS.items()
+}
+
+
+def stage_named(name: str) -> Stage:
+    """A stage or an ablation. Raises KeyError."""
+    return (STAGES | ABLATIONS)[name]

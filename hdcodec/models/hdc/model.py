@@ -17,10 +17,14 @@ from .vq import Codebook, IndexPrior, LicFeatures, VqDecoder, VqEncoder
 
 @dataclass(frozen=True)
 class Ablation:
-    """Parts of the decoder that can be switched off; everything is on by default."""
+    """Parts of the decoder that can be switched off; everything is on by default.
+
+    `drv` is both DRVs, `guidance` the second one, which the mask predictor sees.
+    """
 
     enhancement: bool = True
     drv: bool = True
+    guidance: bool = True
     diffusion: bool = True
     vq: bool = True
     predictor: bool = True
@@ -109,7 +113,9 @@ class HdcModel(nn.Module):
         else:
             first, second = noise.chunk(2, 1)
         if not use.drv:
-            first, second = torch.zeros_like(first), torch.zeros_like(second)
+            first = torch.zeros_like(first)
+        if not (use.drv and use.guidance):
+            second = torch.zeros_like(second)
         x_lic = self.enhancer(base, features, first) if use.enhancement else base
         if not use.vq:
             return x_lic
