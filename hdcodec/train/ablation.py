@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import Ablation, HdcModel
 from hdcodec.perceptual import LPIPS
 
@@ -20,10 +19,10 @@ from .figures import Figures, figures_of, psnr
 from .loop import Loss
 from .realism import Realism
 from .terms import (
-    LPIPS_WEIGHT,
     Decoded,
     both_errors,
     decode,
+    distortion,
     imitated,
     most_uncertain,
     squared_error,
@@ -60,50 +59,40 @@ ROWS: dict[str, Row] = {
     "no-drv": Row(Ablation(drv=False)),
     "regressed": Row(drv="regressed"),
     "transmitted": Row(drv="transmitted"),
-    "no-texture": Row(Ablation(texture=False)),
     "full": Row(),
 }
 """Without guidance the mask predictor has no DRV, without DRVs the enhancement neither."""
 
 
-class ablated_loss:
-    """Makes the loss of a row: squared error, LPIPS and DISTS weighted as at `FIDELITY` elsewhere,
-    and those of the LIC image where the picture is another."""
+def ablated_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None, row: Row) -> Loss:
+    """The loss of a row: squared error, LPIPS and DISTS weighted as at `FIDELITY` elsewhere, and
+    those of the LIC image where the picture is another."""
+    assert realism is not None
 
-    def __init__(self, row: Row) -> None:
-        self.row = row
+    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        lic = decode(model, x, generator)
+        (first, second), noise, imitation = drvs_of(row, model, x, lic, generator)
+        x_lic = picture = model.enhancer(lic.base, lic.features, first)
+        fidelity = x.new_full((x.shape[0], 1, 1, 1), FIDELITY)
+        if row.use.vq:
+            indices = tokens(model, x, lic.base)
+            logits = model.prior(lic.latent, lic.hyper)
+            kept = most_uncertain(logits, random_keep(x, generator))
+            base = torch.lerp(x_lic.detach(), x_lic, fidelity)
+            picture = model.fuse(
+                base, lic.features, indices, kept, second, noise, fidelity, row.use
+            )
+        mse, seen = both_errors(lpips, x, x_lic, picture, generator)
+        w = fidelity.flatten()
+        total = distortion(mse, seen, w, lic_share=0.5 if row.use.vq else 0.0)
+        pull, more = realism.loss(picture, x, w, generator, False)
+        return total.mean() + imitation + pull, {
+            "base_db": psnr(squared_error(lic.base, x)),
+            **figures_of(mse, seen),
+            **more,
+        }
 
-    def __call__(self, model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
-        """The loss, given the networks."""
-        assert realism is not None
-        use, near = self.row.use, LPIPS_WEIGHT
-        lic_share = 0.5 if use.vq else 0.0
-
-        def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-            n, lic = x.shape[0], decode(model, x, generator)
-            (first, second), noise, imitation = drvs_of(self.row, model, x, lic, generator)
-            x_lic = picture = model.enhancer(lic.base, lic.features, first)
-            fidelity = x.new_full((n, 1, 1, 1), FIDELITY)
-            if use.vq:
-                indices = tokens(model, x, lic.base)
-                logits = model.prior(lic.latent, lic.hyper)
-                kept = most_uncertain(logits, random_keep(x, generator))
-                base = torch.lerp(x_lic.detach(), x_lic, fidelity)
-                picture = model.fuse(
-                    base, lic.features, indices, kept, second, noise, fidelity, use
-                )
-            mse, seen = both_errors(lpips, x, x_lic, picture, generator)
-            total = lic_share * (MSE_WEIGHT * mse[:n] + near[1] * seen[:n])
-            total = total + MSE_WEIGHT * (0.1 + 0.9 * FIDELITY) * mse[n:]
-            total = total + (near[0] + FIDELITY * (near[1] - near[0])) * seen[n:]
-            pull, more = realism.loss(picture, x, fidelity.flatten(), generator, False)
-            return total.mean() + imitation + pull, {
-                "base_db": psnr(squared_error(lic.base, x)),
-                **figures_of(mse, seen),
-                **more,
-            }
-
-        return loss
+    return loss
 
 
 def drvs_of(

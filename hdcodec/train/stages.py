@@ -8,6 +8,7 @@ beat. The stages in `ABLATIONS` train the finished decoder to do without some of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from .ablation import ROWS, ablated_loss
 from .losses import (
@@ -55,7 +56,7 @@ STAGES: dict[str, Stage] = {
 ABLATIONS: dict[str, Stage] = {
     f"ablation-{name}": Stage(
         (*_DECODER, "drv_encoder") if row.drv == "transmitted" else _DECODER,
-        ablated_loss(row),
+        partial(ablated_loss, row=row),
         3e-4,
         True,
         True,

@@ -73,11 +73,8 @@ def task_loss(
     mixed = mix_codes(codes, kept, guess, model.codebook.vectors())
     picture = model.vq_decoder(mixed, (base, eighth, sixteenth), fidelity, noise)
     mse, seen = both_errors(lpips, x, x_lic, picture, generator)
-    n = x.shape[0]
     w = fidelity.flatten()
-    lpips_weight = LPIPS_WEIGHT[0] + w * (LPIPS_WEIGHT[1] - LPIPS_WEIGHT[0])
-    total = lic_share * (MSE_WEIGHT * mse[:n] + LPIPS_WEIGHT[1] * seen[:n])
-    total = total + MSE_WEIGHT * (0.1 + 0.9 * w) * mse[n:] + lpips_weight * seen[n:]
+    total = distortion(mse, seen, w, lic_share)
     return (
         (worth * total).mean() + 0.02 * (missing + bits),
         {
@@ -89,6 +86,15 @@ def task_loss(
         },
         Fused(picture, w, x_lic),
     )
+
+
+def distortion(mse: Tensor, seen: Tensor, fidelity: Tensor, lic_share: float) -> Tensor:
+    """What the squared error and LPIPS of N LIC images, then of N pictures (2N each), count with
+    each sample: N. `fidelity` N."""
+    n = len(fidelity)
+    weight = LPIPS_WEIGHT[0] + fidelity * (LPIPS_WEIGHT[1] - LPIPS_WEIGHT[0])
+    lic = lic_share * (MSE_WEIGHT * mse[:n] + LPIPS_WEIGHT[1] * seen[:n])
+    return lic + MSE_WEIGHT * (0.1 + 0.9 * fidelity) * mse[n:] + weight * seen[n:]
 
 
 def imitated(
