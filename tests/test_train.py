@@ -2,7 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
 import tarfile
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -387,6 +390,42 @@ def meet(team: Team, folder: Path) -> None:
     team.share(shared, owner=1)
     found = {"average": held, "shared": shared, "first": team.agree(7.0 + team.rank)}
     torch.save({**found, "all": team.gather(team.rank)}, folder / f"{team.rank}.pt")
+
+
+def linger(team: Team, folder: Path) -> None:
+    """Wait to be sent home."""
+    (folder / f"{team.rank}.begun").touch()
+    try:
+        time.sleep(100)
+    finally:
+        (folder / f"{team.rank}.ended").touch()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not tell a child of it")
+def test_a_team_goes_home_when_its_maker_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import signal, sys, functools, pathlib, test_train\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "work = functools.partial(test_train.linger, folder=pathlib.Path(sys.argv[1]))\n"
+        "test_train.in_team(2, work)\n"
+    )
+    paths = [str(Path(__file__).parent), *sys.path]
+    maker = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+    )
+    with maker:
+        wait_for([tmp_path / "0.begun", tmp_path / "1.begun"])
+        maker.kill()
+    wait_for([tmp_path / "0.ended", tmp_path / "1.ended"])
+
+
+def wait_for(files: list[Path], seconds: float = 60) -> None:
+    """Until all are there."""
+    end = time.monotonic() + seconds
+    while missing := [file.name for file in files if not file.exists()]:
+        assert time.monotonic() < end, f"no {missing}"
+        time.sleep(0.05)
 
 
 def test_a_team_averages_shares_and_agrees(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ of the optimizer are shared.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,8 @@ def in_team(size: int, work: Callable[[Team], None]) -> None:
 
 
 def _member(rank: int, size: int, place: str, work: Callable[[Team], None]) -> None:
+    # torch sends this when the parent dies; a job in a shell's background would ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     dist.init_process_group("gloo", init_method=place, rank=rank, world_size=size)
     try:
         work(Team(rank, size))
