@@ -55,6 +55,7 @@ class Worker:
         self.codecs: dict[str, Codec] = {}
 
     def __call__(self, item: Item) -> Row | HdcError:
+        """The row of one file, done or failed; an HdcError for what all files would share."""
         try:
             self._codec(self.job.model)
             started = time.perf_counter()

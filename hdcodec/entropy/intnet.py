@@ -41,6 +41,7 @@ class IntLayer:
     bias: Fixed
 
     def __call__(self, x: Fixed) -> Fixed:
+        """h x w x cin in units of 2**-10 -> h x w x cout, whole numbers of 16 bits."""
         if self.kind == "up":
             return shuffle(x)
         total = x @ self.weight if self.kind == "pw" else depthwise(x, self.weight)
@@ -82,6 +83,7 @@ class IntNet:
         return math.ceil(rows)
 
     def __call__(self, x: Fixed) -> Fixed:
+        """h x w x cin in units of 2**-10 -> what the last layer gives, whole numbers of 16 bits."""
         for layer in self.layers:
             x = layer(x)
         return x

@@ -34,6 +34,7 @@ class Head(nn.Module):
         self.leave = nn.Conv2d(width, 1, 1)
 
     def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
+        """N x channels x H x W -> logits N x 1 x H x W; `frozen` weights get no gradient."""
         x = F.normalize(x, dim=1) * x.shape[1] ** 0.5
         for layer in (self.enter, self.leave):
             weight, bias = layer.weight, layer.bias
@@ -56,6 +57,7 @@ class Scaled(nn.Module):
         self.stride, self.gain = stride, (2 / (9 * cin)) ** 0.5 / STORED
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x cin x H x W -> N x cout x H/stride x W/stride."""
         return F.conv2d(x, self.weight * self.gain, self.bias, self.stride, 1)
 
 

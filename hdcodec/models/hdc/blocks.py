@@ -39,6 +39,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
+        """N x channels x H x W -> the same shape."""
         x = x + self.leave(self.depth(F.leaky_relu(self.enter(x), 0.1)))
         if scale is not None and shift is not None:
             x = x + x * scale + shift
@@ -69,6 +70,7 @@ class Patches(nn.Module):
         self.embed = nn.Sequential(Unshuffle(8), Pointwise(64 * cin, channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x cin x H x W in [0, 1], sides multiples of 8 -> N x channels x H/8 x W/8."""
         y: Tensor = self.embed(x - 0.5)
         return y
 
@@ -94,6 +96,7 @@ class PixelHead(nn.Module):
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x channels x H x W -> N x 3 x 8H x 8W, float32, not clipped."""
         return self.pixels(self.quarter(x))
 
     def quarter(self, x: Tensor) -> Tensor:

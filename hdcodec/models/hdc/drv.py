@@ -37,6 +37,7 @@ class DrvEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
+        """`x` and `base` N x 3 x H x W in [0, 1], sides multiples of 32."""
         first, second = torch.tanh(self.net(torch.cat([x, base], 1))).chunk(2, 1)
         return first, second
 
@@ -50,6 +51,7 @@ class Condition(nn.Module):
         self.net = nn.Sequential(down(cfg.detail_width, w), Block(w), down(w, w), Block(w))
 
     def forward(self, features: Tensor) -> Tensor:
+        """`features` N x detail_width x H/8 x W/8."""
         c: Tensor = self.net(features)
         return c
 
@@ -65,6 +67,8 @@ class Denoiser(nn.Module):
         self.leave = Pointwise(w, cfg.drv)
 
     def forward(self, tokens: Tensor, condition: Tensor, time: float) -> Tensor:
+        """`tokens` N x drv x h x w, `condition` N x width x h x w, `time` in 0..1; returns
+        N x drv x h x w in [-1, 1]."""
         level = torch.full_like(tokens[:, :1], time)
         x = self.enter(torch.cat([tokens, condition.to(tokens.dtype), level], 1))
         return torch.tanh(self.leave(self.blocks(x)))
@@ -109,6 +113,8 @@ class Enhancer(nn.Module):
         self.head = PixelHead(w, zero=True)
 
     def forward(self, base: Tensor, features: Tensor, drv: Tensor) -> Tensor:
+        """`base` N x 3 x H x W, `features` N x detail_width x H/8 x W/8, `drv` N x drv x H/32 x
+        W/32; returns N x 3 x H x W, not clipped."""
         x = features
         for modulate, block in zip(self.modulate, self.blocks, strict=True):
             affine = F.interpolate(

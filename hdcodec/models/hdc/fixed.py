@@ -40,6 +40,7 @@ class FixedNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x cin x H x W -> N x cout x H x W, up layers twice as large; float twin of `IntNet`."""
         for i, layer in enumerate(self.layers):
             if layer.kind == "up":
                 x = F.pixel_shuffle(x, 2)

@@ -26,6 +26,7 @@ class Shuffle(nn.PixelShuffle):
     """N x (C r r) x H x W -> N x C x (H r) x (W r)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x (C r r) x H x W -> N x C x (H r) x (W r)."""
         return shuffled(x, self.upscale_factor) if x.is_cuda else super().forward(x)
 
 
@@ -33,6 +34,7 @@ class Unshuffle(nn.PixelUnshuffle):
     """The inverse of `Shuffle`."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """N x C x (H r) x (W r) -> N x (C r r) x H x W."""
         return unshuffled(x, self.downscale_factor) if x.is_cuda else super().forward(x)
 
 

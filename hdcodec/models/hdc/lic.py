@@ -86,6 +86,7 @@ class Analysis(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """`x` N x 3 x H x W in [0, 1], sides multiples of 16."""
         y: Tensor = self.net(x)
         return y
 
@@ -106,6 +107,7 @@ class HyperAnalysis(nn.Module):
         )
 
     def forward(self, y: Tensor, embedding: Tensor) -> Tensor:
+        """`y` N x latent x H/16 x W/16, `embedding` N x 128."""
         z: Tensor = self.net(self.enter(y) + embedding[:, :, None, None])
         return z
 
@@ -123,6 +125,8 @@ class Synthesis(nn.Module):
         self.head = PixelHead(d, depth=cfg.head_depth)
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """`y` N x latent x h x w -> base N x 3 x 16h x 16w, not clipped, and features N x
+        detail_width x 2h x 2w."""
         features = self.detail(self.coarse(y))
         return self.head(features) + 0.5, features
 
@@ -202,6 +206,7 @@ class Lic(nn.Module):
         return base, features
 
     def forward(self, x: Tensor, quality: Tensor) -> LicOutput:
+        """`x` N x 3 x H x W in [0, 1], sides multiples of 64; `quality` indices 0..200, N."""
         coded = self.code(x, quality)
         return LicOutput(*self.decode(coded.latent, quality), coded)
 

@@ -114,6 +114,7 @@ class Texture(nn.Module):
         nn.init.zeros_(self.noise.weight)
 
     def forward(self, x: Tensor, noise: Tensor, fidelity: Tensor) -> Tensor:
+        """`x` N x channels x H x W, `noise` N x noise x H x W, `fidelity` N x 1 x 1 x 1."""
         y: Tensor = x + (1 - fidelity) * self.strength(x) * self.noise(noise)
         return y
 
@@ -134,6 +135,7 @@ class Correction(nn.Module):
             self.leave.weight.mul_(0.2)
 
     def forward(self, x: Tensor, lic: Tensor, fidelity: Tensor) -> Tensor:
+        """`x` N x channels x H x W, `lic` N x lic_channels x H x W, `fidelity` N x 1 x 1 x 1."""
         scale, shift = self.leave(F.leaky_relu(self.enter(torch.cat([x, lic], 1)), 0.1)).chunk(2, 1)
         low, high = self.strength[:, None, :, None, None]
         y: Tensor = x + (low + fidelity * (high - low)) * (x * scale + shift)
@@ -212,5 +214,6 @@ class IndexPrior(nn.Module):
         self.net = FixedNet([*layers, Layer("pw", 192, cfg.codes)])
 
     def forward(self, latent: Tensor, hyper: Tensor) -> Tensor:
+        """`latent` N x latent x H/16 x W/16, `hyper` N x context x H/16 x W/16."""
         logits: Tensor = self.net(torch.cat([latent.to(hyper.dtype), hyper], 1))
         return logits
