@@ -2,6 +2,7 @@
 
     python benchmarks/rounds.py FOLDER REVISION... [--bpp 0.03] [--fidelity 0,0.5,1]
         [--metric-weights DIR] [--limit N] [--hours 2.9,6.9,...] [--reach dists=0.15]
+        [--floor 0,0.1]
 
 Every revision is taken out of the repository and codes the pictures in a process of its own, with
 the weights it came with; today's metrics compare what it decoded. Sizes are caps met by the highest
@@ -10,9 +11,10 @@ along a diagonal, less their first four rows and columns: what a decoder draws t
 as it is shown pictures in training, and not the eye, does not please it so. "Patterns" is what
 `hdcodec.train.patterns` measures: grids, dots and weaves that the original has not.
 
-With `--hours`, the core-hours of training behind each revision, a metric is fitted as a power of
-them, and the hours are printed after which it would reach what `--reach` names: if it kept falling
-at this pace.
+With `--hours`, the core-hours of training behind each revision, a metric is fitted as a floor and
+a power of them, and the hours are printed after which it would reach what `--reach` names, if it
+kept falling at this pace. Hours may be counted in several ways, and every `--floor` is tried with
+each: where one above the wanted value fits as well, the curve does not say that training is enough.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,15 +126,33 @@ def means(pictures: list[Path], dial: str, out: Path, weights: str | None) -> Me
     return Means(*(sum(values) / len(values) for values in zip(*found, strict=True)))
 
 
-def pace(hours: list[float], values: list[float], wanted: float) -> tuple[float, float]:
-    """The power of the hours by which the values fall, and the hours at which they are `wanted`."""
-    power, start = np.polyfit(np.log(hours), np.log(values), 1)
-    return float(power), math.exp((math.log(wanted) - start) / power)
+class Pace(NamedTuple):
+    """floor + factor * hours^power, and the root of the mean square of what it misses."""
+
+    floor: float
+    factor: float
+    power: float
+    error: float
+
+    def reaches(self, value: float) -> str:
+        """When it has fallen to `value`."""
+        if value <= self.floor:
+            return "never"
+        hours = ((value - self.floor) / self.factor) ** (1 / self.power)
+        return f"after {hours:.0f} hours"
+
+
+def pace(hours: list[float], values: list[float], floor: float) -> Pace:
+    """How values, all above the floor, fall with the hours; fitted to their logarithms."""
+    above = np.array(values) - floor
+    power, start = np.polyfit(np.log(hours), np.log(above), 1)
+    missed = above - np.exp(start) * np.array(hours) ** power
+    return Pace(floor, math.exp(start), float(power), float(np.sqrt(np.square(missed).mean())))
 
 
 def listed(text: str) -> list[float]:
     """Comma-separated numbers."""
-    return [float(number) for number in text.split(",")] if text else []
+    return [float(number) for number in text.split(",")]
 
 
 @click.command()
@@ -141,8 +162,9 @@ def listed(text: str) -> list[float]:
 @click.option("--fidelity", default="0,0.5,1", show_default=True)
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--limit", type=int, help="Only the first N pictures.")
-@click.option("--hours", default="", help="Core-hours of training behind each revision.")
+@click.option("--hours", multiple=True, help="Core-hours of training behind each revision.")
 @click.option("--reach", multiple=True, metavar="METRIC=VALUE", help="Fitted to the hours.")
+@click.option("--floor", default="0", show_default=True, help="Floors to try, comma-separated.")
 def main(
     folder: Path,
     revisions: tuple[str, ...],
@@ -150,8 +172,9 @@ def main(
     fidelity: str,
     metric_weights: str | None,
     limit: int | None,
-    hours: str,
+    hours: tuple[str, ...],
     reach: tuple[str, ...],
+    floor: str,
 ) -> None:
     """Code the pictures of FOLDER by every REVISION and print means over them."""
     pictures, dials = picture_files(folder)[:limit], fidelity.split(",")
@@ -164,11 +187,16 @@ def main(
             for dial in dials:
                 rows[dial].append(means(pictures, dial, Path(out), metric_weights))
                 print(f"| {revision} | {dial} | {rows[dial][-1]} |", flush=True)
-    for target in reach:
-        name, _, value = target.partition("=")
-        for dial, found in rows.items():
-            power, needed = pace(listed(hours), [getattr(row, name) for row in found], float(value))
-            print(f"fidelity {dial}: {name} ~ hours^{power:.3f}, {value} after {needed:.0f} hours")
+    for target, counted, (dial, found) in product(reach, hours, rows.items()):
+        name, _, wanted = target.partition("=")
+        values = [getattr(row, name) for row in found]
+        for least in listed(floor):
+            fit = pace(listed(counted), values, least)
+            print(
+                f"{counted.split(',')[-1]} hours, fidelity {dial}: {name} - {least:g} ~ "
+                f"hours^{fit.power:.3f}, misses {fit.error:.4f}, "
+                f"{wanted} {fit.reaches(float(wanted))}"
+            )
 
 
 if __name__ == "__main__":
