@@ -191,6 +191,8 @@ def main(
         name, _, wanted = target.partition("=")
         values = [getattr(row, name) for row in found]
         for least in listed(floor):
+            if least >= min(values):
+                raise click.UsageError(f"{name} has fallen below the floor {least:g}")
             fit = pace(listed(counted), values, least)
             print(
                 f"{counted.split(',')[-1]} hours, fidelity {dial}: {name} - {least:g} ~ "
