@@ -211,6 +211,25 @@ def test_half_precision_and_channels_last(
     torch.testing.assert_close(stored, near, rtol=0.02, atol=1e-3)
 
 
+def test_dists_of_halved_maps_has_the_gradient_of_whole_ones(
+    random_weights: Path, pair: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    net = load_dists(random_weights)
+    clear, blurred = ([tap.bfloat16() for tap in net.features(x)] for x in pair)
+    halved, whole = ([tap.to(kind) for tap in blurred] for kind in (torch.bfloat16, torch.float32))
+    found = []
+    for moving, still in ((halved, clear), (whole, [tap.float() for tap in clear])):
+        for tap in moving:
+            tap.requires_grad_()
+        distance = net.distance(moving, still)
+        (distance * torch.tensor([1.0, 3.0])).sum().backward()
+        found.append((distance.detach(), [tap.grad for tap in moving]))
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=0.005, atol=1e-4)
+    for near, exact in zip(found[0][1], found[1][1], strict=True):
+        assert near is not None and exact is not None
+        assert (near.float() - exact).norm() < 0.02 * exact.norm()
+
+
 def test_bare_backbone_gives_the_taps(random_weights: Path) -> None:
     backbone = load_backbone("vgg", random_weights)
     taps = backbone(torch.rand(1, 3, 32, 48))

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdcodec._errors import WeightsError
+from hdcodec.perceptual._agreement import STABLE, Agreement
 from hdcodec.perceptual._backbone import Backbone, channel_vector
 
-STABLE = 1e-6
 POOL_FLOOR = 1e-12
 
 
@@ -55,7 +55,10 @@ class DISTS(nn.Module):
         return [x, *cast(list[Tensor], self.backbone(x))]
 
     def distance(self, fa: Sequence[Tensor], fb: Sequence[Tensor]) -> Tensor:
-        """N distances (float32) of two results of `features`."""
+        """N distances (float32) of two results of `features`.
+
+        Where maps are in bfloat16 and `fb` asks for no gradient, to three digits in half the time.
+        """
         alphas, betas = (
             torch.split(self.alpha, self.sizes, 1),
             torch.split(self.beta, self.sizes, 1),
@@ -63,6 +66,9 @@ class DISTS(nn.Module):
         with torch.autocast(fa[0].device.type, enabled=False):
             total = torch.ones(len(fa[0]), device=fa[0].device)
             for a, b, alpha, beta in zip(fa, fb, alphas, betas, strict=True):
+                if a.dtype == b.dtype == torch.bfloat16 and not b.requires_grad:
+                    total = total - Agreement.apply(a, b, alpha, beta)  # type: ignore[no-untyped-call]
+                    continue
                 texture, structure = similarity(a.float(), b.float())
                 total = total - (alpha * texture + beta * structure).sum((1, 2, 3))
         return total

@@ -12,14 +12,16 @@ from torch.func import functional_call
 
 from hdcodec.perceptual import DISTS
 
-from .draws import uniform
 from .figures import Figures, mean
 from .views import turned
 
-DISTS_WEIGHT = 8.0
+DISTS_WEIGHT = 10.0
 ADVERSARY_WEIGHT = 0.1
 CRITIC_WEIGHT = 0.25
 STORED = 0.2
+SEEN = 0.75
+"""Part of a batch that is asked for realism, the least faithful."""
+
 PATCH = 256
 """Largest side of the patches seen. DISTS lives by the means of VGG's last two maps; on 64 pixels,
 all of them near a border, these ask for a weave on smooth surfaces."""
@@ -120,10 +122,8 @@ class Realism(nn.Module):
     ) -> tuple[Tensor, Figures]:
         """Weighted by `worth` (N) and 1 - `fidelity` (N); pictures N x 3 x H x W in [0, 1]."""
         n = len(fidelity)
-        least = fidelity.argsort()[: max(1, 3 * n // 4)]
-        share = len(least) / n
-        order = uniform(fidelity, (len(least),), generator).argsort()
-        chosen = least[order[: max(1, n // 4)]]
+        chosen = fidelity.argsort()[: max(1, int(SEEN * n))]
+        share = len(chosen) / n
         fake, real = _patches((picture[chosen].float(), original[chosen]), generator)
         weight = ((1 - fidelity) * worth)[chosen]
         with torch.no_grad():

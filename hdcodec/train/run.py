@@ -149,6 +149,7 @@ def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
 
 def _realism(metric_weights: Path | None, device: str) -> Realism:
     dists = load_dists(metric_weights) if metric_weights else installed_dists()
+    dists.backbone.convs.bfloat16()  # what autocast would make of them in every step
     module = Realism(dists.eval())
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module

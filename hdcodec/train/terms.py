@@ -19,7 +19,7 @@ from .draws import normal, random_fidelity, random_keep, random_quality
 from .figures import Figures, figures_of, mean, psnr
 from .views import view
 
-LPIPS_WEIGHT = (2.5, 0.8)
+LPIPS_WEIGHT = (3.0, 0.8)
 """Weight of a picture's LPIPS at fidelity 0 and 1; the LIC image has the latter."""
 
 

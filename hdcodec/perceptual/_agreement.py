@@ -1,0 +1,49 @@
+"""What DISTS compares, with a gradient in closed form, for training in half the time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+STABLE = 1e-6
+
+
+class Agreement(torch.autograd.Function):
+    """Weighted agreement of means and of covariances of two maps.
+
+    `a` and `b` N x C x H x W, `alpha` and `beta` 1 x C x 1 x 1 in float32; returns N numbers, the
+    sums over channels of alpha times the first and beta times the second (Ding et al. 2020,
+    equations 5 and 6). Sums are in float32, products in the type of the maps. The gradient
+    reaches `a` alone.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        """N numbers."""
+        mean_a, mean_b = averaged(a), averaged(b)
+        between = averaged((a - b).square()) - (mean_a - mean_b).square()
+        variances = averaged(a.square()) + averaged(b.square())
+        variances = variances - mean_a.square() - mean_b.square()
+        spread, level = variances + STABLE, mean_a.square() + mean_b.square() + STABLE
+        texture = (2 * mean_a * mean_b + STABLE) / level
+        structure = (variances - between + STABLE) / spread
+        by_b = 2 * beta / spread
+        by_a = -structure * by_b
+        constant = 2 * alpha * (mean_b - texture * mean_a) / level - by_b * mean_b - by_a * mean_a
+        ctx.save_for_backward(a, b, by_a, by_b, constant)
+        return (alpha * texture + beta * structure).sum((1, 2, 3))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """The gradient of `a`: a linear function of both maps in every channel."""
+        a, b, *factors = ctx.saved_tensors
+        share = gradient[:, None, None, None] / (a.shape[2] * a.shape[3])
+        by_a, by_b, constant = ((share * factor).to(a.dtype) for factor in factors)
+        return torch.addcmul(constant, a, by_a).addcmul_(b, by_b), None, None, None
+
+
+def averaged(x: Tensor) -> Tensor:
+    """Means over all positions, in float32: N x C x 1 x 1."""
+    return x.mean((2, 3), keepdim=True, dtype=torch.float32)
