@@ -38,7 +38,7 @@ def test_files_decode_as_expected(codec: Codec, name: str) -> None:
     result = suite.check(name, codec)
     assert result.error is None
     assert result.symbols_sha256 == suite.expected()["files"][name]["symbols_sha256"]
-    assert (result.mean_gap is None) == (make.RECIPES[name].source in make.STREAMS)
+    assert (result.mean_gap is None) == (make.RECIPES[name].source in make.SYMBOLS_ONLY)
 
 
 def test_a_model_id_keeps_its_tables_and_networks() -> None:
@@ -72,7 +72,7 @@ def test_the_files_are_small() -> None:
     stored = list(suite.DATA.iterdir())
     assert {path.stem for path in stored} == {*NAMES, "expected"}
     pictures = {path.stem for path in stored if path.suffix == ".png"}
-    assert pictures == {name for name in NAMES if make.RECIPES[name].source not in make.STREAMS}
+    assert pictures == {name for name in NAMES if make.RECIPES[name].source not in make.SYMBOLS_ONLY}
     assert sum(path.stat().st_size for path in stored) < 400_000
 
 

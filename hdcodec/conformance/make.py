@@ -46,6 +46,10 @@ CROPS = {
 }
 FACE, CUP, CAT = CROPS
 STREAMS = ("zeros", "bytes")
+SYMBOLS_ONLY = (*STREAMS, "chequered")
+"""No picture is kept of them: of a chequerboard, which no photo resembles, processors that round
+bfloat16 in other places make pictures that are eight levels apart."""
+
 STREAM_BYTES = 10_000
 
 RECIPES = {
@@ -170,7 +174,7 @@ def _streamed(recipe: Recipe) -> bytes:
 def make(codec: Codec, recipe: Recipe) -> tuple[bytes, bytes | None]:
     """One .hdc file, and the PNG of its decoded picture, if it is one."""
     data = encode(codec, recipe)
-    if recipe.source in STREAMS:
+    if recipe.source in SYMBOLS_ONLY:
         return data, None
     shrunk = suite.shrunk(codec.decompress(data))
     shrunk.info.clear()
@@ -198,6 +202,7 @@ def main(released: bool = RELEASED) -> None:
     models = pinned_models(before["models"], released)
     kept = before["files"] if released else {}
     codec = Codec(device="cpu")
+    codec.networks.half = False  # every kind of processor rounds bfloat16 in other places
     made = {name: make(codec, recipe) for name, recipe in RECIPES.items() if name not in kept}
     known = kept | {name: suite.exact_facts(data) for name, (data, _) in made.items()}
     for name, (data, png) in made.items():
