@@ -31,6 +31,7 @@ COLOURS = {
     6: "tab:brown",
     7: "tab:orange",
     8: "tab:pink",
+    9: "black",
 }
 
 
