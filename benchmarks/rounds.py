@@ -36,7 +36,7 @@ import torch
 from PIL import Image
 
 from hdcodec.eval import measure, picture_files
-from hdcodec.train.patterns import patterns
+from hdcodec.perceptual import patterns
 
 METRICS = ("psnr", "lpips_alex", "dists")
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,6 @@
 """Times, throughput, memory and startup of hdc, and of Pillow's codecs beside it, in one run.
 
-    python benchmarks/speed.py PICTURE > docs/speed.md
+    python benchmarks/speed.py PICTURE --metric-weights METRICS > docs/speed.md
     python benchmarks/speed.py PICTURE --runs 1 --only webp --json
 
 Encoding and decoding are timed in process, with models loaded, as medians after one untimed pass;
@@ -33,26 +33,26 @@ from PIL import Image, features
 Coder = tuple[Callable[[Image.Image], bytes], Callable[[bytes], object]]
 Row = dict[str, object]
 
-SETTINGS = (
-    ("quality 25", 25, 0),
-    ("quality 50", 50, 0),
-    ("quality 50, effort 1", 50, 1),
-    ("quality 50, effort 5", 50, 5),
-)
+SETTINGS: dict[str, dict[str, Any]] = {
+    "quality 25": {"quality": 25},
+    "quality 50": {"quality": 50},
+    "quality 50, effort 1": {"quality": 50, "effort": 1},
+    "quality 50, effort 5": {"quality": 50, "effort": 5},
+}
+TUNED = "quality 50, effort 1, perceptual"
 SMALL = (128, 128)
 PATIENCE = 600
 
 
-def hdc_coder(device: str, threads: int, quality: float, effort: int) -> Coder:
-    """Ours at a quality and an effort, without the verification pass."""
+def hdc_coder(device: str, threads: int, options: Mapping[str, Any]) -> Coder:
+    """Ours with options of `Codec.compress`, without the verification pass."""
     import torch
 
     from hdcodec import Codec
 
     torch.set_num_threads(threads)
     codec = Codec(device=device)
-    options: dict[str, Any] = {"quality": quality, "effort": effort, "verify": False}
-    return lambda image: codec.compress(image, **options), codec.decompress
+    return lambda image: codec.compress(image, verify=False, **options), codec.decompress
 
 
 def pillow_coder(name: str, plugin: str | None = None, **options: int) -> Coder:
@@ -68,12 +68,18 @@ def pillow_coder(name: str, plugin: str | None = None, **options: int) -> Coder:
     return encode, lambda data: Image.open(io.BytesIO(data)).load()
 
 
-def coders(devices: Sequence[str], threads: int) -> dict[str, Callable[[], Coder]]:
-    """What can be measured here, by name."""
+def coders(
+    devices: Sequence[str], threads: int, metric_weights: str | None = None
+) -> dict[str, Callable[[], Coder]]:
+    """What can be measured here, by name; with metric weights a search by them, too."""
+    settings = dict(SETTINGS)
+    if metric_weights:
+        tuned = {"tune": "perceptual", "metric_weights": metric_weights}
+        settings[TUNED] = {"quality": 50, "effort": 1} | tuned
     found: dict[str, Callable[[], Coder]] = {
-        f"hdc, {name}, {device}": lambda d=device, q=quality, e=effort: hdc_coder(d, threads, q, e)
+        f"hdc, {name}, {device}": lambda d=device, o=options: hdc_coder(d, threads, o)
         for device in devices
-        for name, quality, effort in SETTINGS
+        for name, options in settings.items()
     }
     if features.check("avif"):
         for speed in (6, 1):
@@ -90,9 +96,16 @@ def coders(devices: Sequence[str], threads: int) -> dict[str, Callable[[], Coder
     return found
 
 
-def measure(name: str, path: Path, runs: int, threads: int, devices: Sequence[str]) -> Row:
+def measure(
+    name: str,
+    path: Path,
+    runs: int,
+    threads: int,
+    devices: Sequence[str],
+    metric_weights: str | None = None,
+) -> Row:
     """One row: bytes, median seconds, megapixels per second, peak memory."""
-    encode, decode = coders(devices, threads)[name]()
+    encode, decode = coders(devices, threads, metric_weights)[name]()
     image = Image.open(path).convert("RGB")
     encoding, decoding = [], []
     for _ in range(runs + 1):
@@ -192,7 +205,8 @@ def document(picture: Path, rows: Sequence[Row], starts: Sequence[Row]) -> str:
         size = f"{image.width} x {image.height}"
     return f"""# Speed
 
-Made by `python benchmarks/speed.py {picture.name}` on {time.strftime("%Y-%m-%d")}: {machine()}.
+Made by `python benchmarks/speed.py {picture.name} --metric-weights METRICS` on
+{time.strftime("%Y-%m-%d")}: {machine()}.
 
 ## Encoding and decoding
 
@@ -212,17 +226,24 @@ Whole commands, medians, files in the page cache.
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--device", "devices", multiple=True, help="cpu, cuda; all there are unless given.")
 @click.option("--only", default="", metavar="TEXT", help="Only codecs with this in their name.")
+@click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="JSON lines instead of Markdown.")
 def main(
-    picture: Path, runs: int, threads: int, devices: tuple[str, ...], only: str, as_json: bool
+    picture: Path,
+    runs: int,
+    threads: int,
+    devices: tuple[str, ...],
+    only: str,
+    metric_weights: str | None,
+    as_json: bool,
 ) -> None:
     """Measure all codecs on PICTURE, each in a process of its own, and the start of commands."""
     places = list(devices) or apart(available_devices)
     rows = []
-    for name in coders(places, threads):
+    for name in coders(places, threads, metric_weights):
         if only.lower() in name.lower():
             print(name, file=sys.stderr)
-            rows.append(apart(measure, name, picture, runs, threads, places))
+            rows.append(apart(measure, name, picture, runs, threads, places, metric_weights))
     starts = startup(runs) if not only or only == "start" else []
     if as_json:
         print("\n".join(map(json.dumps, [*rows, *starts])))

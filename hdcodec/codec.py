@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -26,7 +27,11 @@ from .images import Picture, attach, detach, from_pil
 from .models.hdc.config import STRIDE
 
 if TYPE_CHECKING:
+    import torch
+
     from .models.hdc.runtime import Latents, Networks
+    from .models.hdc.search import Judgement
+    from .perceptual import Judge
 
 T = TypeVar("T")
 
@@ -36,6 +41,9 @@ QUALITY_STEPS = 2
 MAX_EFFORT = 10
 EFFORT_STEPS = 6
 """Steps of the search for better symbols per unit of `effort`."""
+
+TUNES = PSNR, PERCEPTUAL = ("psnr", "perceptual")
+"""What a search is for."""
 
 TRIALS = 4
 """Quality indices at which the search is tried where a file has a size to keep to."""
@@ -70,6 +78,8 @@ class Codec:
         bpp: float | None = None,
         target_size: int | None = None,
         effort: int = 0,
+        tune: str = "psnr",
+        metric_weights: str | Path | None = None,
         kept: int | None = None,
         verify: bool = True,
         keep_metadata: bool = False,
@@ -78,9 +88,11 @@ class Codec:
 
         At most one of `quality` (0..100, default 50), `bpp` (bits per pixel of the whole file) and
         `target_size` (bytes); the latter two are caps that are never exceeded. `effort` 0..10 is
-        how long to search for better symbols. `kept` 0..15 sets the kept fraction of VQ indices,
+        how long to search for better symbols, `tune` by what: "psnr", or "perceptual" for LPIPS and
+        DISTS at fidelity 0, whose networks come from the folder `metric_weights`, else from
+        installed packages. `kept` 0..15 sets the kept fraction of VQ indices,
         else the quality decides. `verify` decodes the symbols again and compares. Raises
-        ImageError, TooLargeError, TargetError, ValueError.
+        ImageError, TooLargeError, TargetError, WeightsError, ValueError.
         """
         if sum(given is not None for given in (quality, bpp, target_size)) > 1:
             raise ValueError("give one of quality, bpp and target_size")
@@ -88,6 +100,8 @@ class Codec:
             raise ValueError(f"kept must lie between 0 and {KEPT_STEPS}")
         if not 0 <= effort <= MAX_EFFORT:
             raise ValueError(f"effort must lie between 0 and {MAX_EFFORT}")
+        if tune not in TUNES:
+            raise ValueError(f"tune must be one of {', '.join(TUNES)}")
         picture = image if isinstance(image, Picture) else from_pil(image)
         chunks = detach(picture, keep_metadata)
         pixels, size = pad(np.asarray(picture.rgb)), picture.rgb.size
@@ -96,8 +110,11 @@ class Codec:
         limit = _limit(size, bpp, target_size) if capped else None
 
         def work(networks: Networks) -> tuple[bytes, Symbolic]:
-            encode = _Encode(self, networks, networks.analyse(pixels), size, chunks, kept)
             steps = EFFORT_STEPS * effort
+            judge = None
+            if steps and tune == PERCEPTUAL:
+                judge = _judge(metric_weights, networks.device, networks.half)
+            encode = _Encode(self, networks, networks.analyse(pixels), size, chunks, kept, judge)
             return encode(index, steps) if limit is None else encode.within(limit, steps)
 
         data, symbols = self._within_memory(work)
@@ -163,9 +180,10 @@ class _Encode:
         size: tuple[int, int],
         chunks: dict[int, bytes],
         kept: int | None,
+        judge: Judgement | None,
     ) -> None:
         self.codec, self.networks, self.latents, self.size = codec, networks, latents, size
-        self.chunks, self.kept = chunks, kept
+        self.chunks, self.kept, self.judge = chunks, kept, judge
 
     def __call__(self, quality: int, steps: int = 0) -> tuple[bytes, Symbolic]:
         """The file at a quality index, after so many steps of a search for better symbols."""
@@ -173,7 +191,7 @@ class _Encode:
         header = Header(*self.size, quality=quality, kept=kept, model=self.codec.model_id)
         networks, coder = self.networks, Encoder()
         if steps:
-            y, z = networks.refine(self.latents, quality, steps)
+            y, z = networks.refine(self.latents, quality, steps, self.judge)
         else:
             y, z = networks.encode(self.latents, quality)
         source = Source(y, z, lambda latent: networks.indices(self.latents, latent, quality))
@@ -223,6 +241,13 @@ class _Encode:
             else:
                 high = middle - 1
         return found, best
+
+
+@lru_cache(maxsize=1)
+def _judge(folder: str | Path | None, device: torch.device, half: bool) -> Judge:
+    from .perceptual import load_judge
+
+    return load_judge(folder, device, half)
 
 
 def _decodes_to(data: bytes, symbols: Symbolic) -> bool:

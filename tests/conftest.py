@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from command import Hdc, Run
 from hypothesis import HealthCheck, settings
+from metric_weights import write_random
 from PIL import Image
 
 from hdcodec import Codec, weights
@@ -154,3 +155,11 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 def _open(path: Path) -> Image.Image:
     with Image.open(path) as image:
         return image.convert("RGB")
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of metric weights that no one has trained."""
+    folder = tmp_path_factory.mktemp("weights")
+    write_random(folder)
+    return folder

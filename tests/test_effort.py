@@ -67,8 +67,8 @@ def test_a_cap_that_no_search_fits_under(
 ) -> None:
     refine = codec.networks.refine
 
-    def wasteful(latents: Any, quality: int, steps: int) -> Any:
-        y, z = refine(latents, quality, steps)
+    def wasteful(*arguments: Any) -> Any:
+        y, z = refine(*arguments)
         return y + 3, z
 
     monkeypatch.setattr(codec.networks, "refine", wasteful)
@@ -142,5 +142,6 @@ def test_the_command_refuses(hdc: Hdc, tmp_path: Path, effort: str) -> None:
 def test_a_measured_curve_is_named_after_it() -> None:
     from hdcodec.eval import own_curves
 
-    names = [own_curves([50], effort=effort, device="cpu")[0].name for effort in (0, 1)]
-    assert names == ["hdc", "hdc effort=1"]
+    searches = ({"effort": 0}, {"effort": 1}, {"effort": 2, "tune": "perceptual"})
+    names = [own_curves([50], search=search, device="cpu")[0].name for search in searches]
+    assert names == ["hdc", "hdc effort=1", "hdc effort=2 tune=perceptual"]

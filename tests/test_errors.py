@@ -24,7 +24,7 @@ from hdcodec.conformance.suite import DATA
 PACKAGE = Path(hdcodec.__file__).parent
 DOCUMENT = (PACKAGE.parent / "docs" / "errors.md").read_text()
 KINDS = [kind for kind in vars(_errors).values() if isinstance(kind, type)]
-TOOLS = ("eval", "perceptual", "train")
+TOOLS = ("eval", "train")
 
 
 def messages(heading: str) -> list[str]:

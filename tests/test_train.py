@@ -24,6 +24,7 @@ from hdcodec import Codec, info, weights
 from hdcodec.models.hdc import layers
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.perceptual import patterns, turned, view
 from hdcodec.perceptual._backbone import folded
 from hdcodec.train import draws
 from hdcodec.train.__main__ import main
@@ -31,7 +32,6 @@ from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import export
 from hdcodec.train.loop import Settings
 from hdcodec.train.optimizer import Optimizer, is_matrix
-from hdcodec.train.patterns import patterns
 from hdcodec.train.restore import restore
 from hdcodec.train.run import (
     ORDER,
@@ -45,7 +45,6 @@ from hdcodec.train.run import (
 )
 from hdcodec.train.stages import STAGES
 from hdcodec.train.team import Team, in_team
-from hdcodec.train.views import turned, view
 
 State = dict[str, Tensor]
 

@@ -100,6 +100,15 @@ effort = click.option(
     help="Search longer for a better picture in as few bytes, 0 to 10; decoding takes no longer.",
 )
 
+tune = click.option(
+    "--tune",
+    type=click.Choice(["psnr", "perceptual"]),
+    default="psnr",
+    show_default=True,
+    help="What an --effort is for; perceptual takes LPIPS and DISTS (see --metric-weights) and "
+    "many times as long.",
+)
+
 FILE = click.Path(allow_dash=True)
 """A file or a stream; that it is a path is what a shell completes it by."""
 

@@ -136,6 +136,8 @@ def command() -> None:
 @folders
 @options.rate
 @options.effort
+@options.tune
+@options.metric_weights
 @click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
 @click.option(
     "--verify/--no-verify",
@@ -154,6 +156,8 @@ def compress(
     bpp: float | None,
     target_size: int | None,
     effort: int,
+    tune: str,
+    metric_weights: str | None,
     model: str,
     verify: bool,
     keep_metadata: bool,
@@ -180,7 +184,14 @@ def compress(
         model,
         flatten,
         max_pixels,
-        {"effort": effort, "verify": verify, "keep_metadata": keep_metadata} | rate,
+        {
+            "effort": effort,
+            "tune": tune,
+            "metric_weights": metric_weights,
+            "verify": verify,
+            "keep_metadata": keep_metadata,
+            **rate,
+        },
     )
     _run(source, job, HDC, Run(**shared))
 

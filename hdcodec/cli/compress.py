@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
 @options.rate
 @options.effort
+@options.tune
+@options.metric_weights
 @click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
 @options.device
 @click.option(
@@ -47,6 +49,8 @@ def command(
     bpp: float | None,
     target_size: int | None,
     effort: int,
+    tune: str,
+    metric_weights: str | None,
     model: str,
     device: str,
     verify: bool,
@@ -73,7 +77,14 @@ def command(
     codec = Codec(model=model, device=device)
     coding = time.perf_counter()
     data = codec.compress(
-        picture, effort=effort, verify=verify, kept=kept, keep_metadata=keep_metadata, **rate
+        picture,
+        effort=effort,
+        tune=tune,
+        metric_weights=metric_weights,
+        verify=verify,
+        kept=kept,
+        keep_metadata=keep_metadata,
+        **rate,
     )
     coded = time.perf_counter() - coding
     target.write(data)

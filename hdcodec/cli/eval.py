@@ -26,6 +26,7 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
     help="Qualities to code at; an empty list measures the rivals alone.",
 )
 @options.effort
+@options.tune
 @click.option(
     "--fidelity",
     metavar="LIST",
@@ -80,6 +81,7 @@ def command(
     folder: Path,
     qualities: list[float],
     effort: int,
+    tune: str,
     fidelity: list[float],
     steps: list[int],
     model: str,
@@ -105,7 +107,7 @@ def command(
     names = check_names(metrics)
     paths = picture_files(folder)[:limit]
     dials: dict[str, Any] = {
-        "effort": effort,
+        "search": {"effort": effort, "tune": tune, "metric_weights": metric_weights},
         "fidelities": fidelity or [None],
         "steps": steps or [None],
     }

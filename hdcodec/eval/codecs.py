@@ -39,19 +39,20 @@ def own_curves(
     fidelities: Iterable[float | None] = (None,),
     steps: Iterable[int | None] = (None,),
     *,
-    effort: int = 0,
+    search: dict[str, Any] | None = None,
     model: str = "hdc",
     device: str = "auto",
 ) -> list[Curve]:
     """This codec over `qualities` (0..100), one curve for every fidelity (0..1) and step count.
 
-    None leaves the choice to the codec. Raises HdcError kinds where the codec cannot be loaded.
+    None leaves the choice to the codec. `search` are the options of `Codec.compress` for a search.
+    Raises HdcError kinds where the codec cannot be loaded.
     """
     codec = hdcodec.Codec(model=model, device=device)
     version = f"{hdcodec.__version__} {fingerprint(model)} {codec.device}"
     ladder = tuple(sorted(qualities))
     return [
-        _own_curve(codec, version, ladder, effort, fidelity, count)
+        _own_curve(codec, version, ladder, search or {}, fidelity, count)
         for fidelity in fidelities
         for count in steps
     ]
@@ -61,17 +62,20 @@ def _own_curve(
     codec: Any,
     version: str,
     ladder: tuple[float, ...],
-    effort: int,
+    search: dict[str, Any],
     fidelity: float | None,
     steps: int | None,
 ) -> Curve:
     dials = {"fidelity": fidelity, "steps": steps}
     chosen = {name: value for name, value in dials.items() if value is not None}
-    named = ({"effort": effort} if effort else {}) | chosen
-    name = " ".join([codec.name, *(f"{dial}={value:g}" for dial, value in named.items())])
+    parts = [codec.name]
+    if search.get("effort"):
+        parts.append(f"effort={search['effort']}")
+        parts += ["tune=perceptual"] if search.get("tune") == "perceptual" else []
+    name = " ".join([*parts, *(f"{dial}={value:g}" for dial, value in chosen.items())])
 
     def encode(image: Image.Image, quality: float) -> bytes:
-        data: bytes = codec.compress(image, quality=quality, effort=effort)
+        data: bytes = codec.compress(image, quality=quality, **search)
         return data
 
     def decode(data: bytes, _size: tuple[int, int]) -> Image.Image:

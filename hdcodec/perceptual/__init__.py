@@ -1,19 +1,27 @@
-"""LPIPS v0.1 and DISTS as frozen, differentiable modules: training losses and measurement alike."""
+"""LPIPS v0.1, DISTS and patterns, differentiable: for training, search and measurement."""
 
 from hdcodec.perceptual._backbone import Backbone
 from hdcodec.perceptual._dists import DISTS
 from hdcodec.perceptual._installed import installed_dists, installed_lpips, is_installed
+from hdcodec.perceptual._judge import Judge, load_judge
 from hdcodec.perceptual._lpips import LPIPS
+from hdcodec.perceptual._patterns import patterns
 from hdcodec.perceptual._stored import load_backbone, load_dists, load_lpips
+from hdcodec.perceptual._views import turned, view
 
 __all__ = [
     "DISTS",
     "LPIPS",
     "Backbone",
+    "Judge",
     "installed_dists",
     "installed_lpips",
     "is_installed",
     "load_backbone",
     "load_dists",
+    "load_judge",
     "load_lpips",
+    "patterns",
+    "turned",
+    "view",
 ]

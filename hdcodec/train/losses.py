@@ -12,12 +12,11 @@ from torch import Tensor
 from hdcodec.entropy.fixedpoint import QUALITIES
 from hdcodec.models.hdc.lic import MSE_WEIGHT, trade_off
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.perceptual import LPIPS
+from hdcodec.perceptual import LPIPS, patterns
 
 from .draws import random_fidelity, random_keep, random_quality
 from .figures import Figures, entropy_of, figures_of, mean, psnr
 from .loop import Loss
-from .patterns import patterns
 from .realism import Realism
 from .terms import (
     Decoded,

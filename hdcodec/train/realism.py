@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from hdcodec.perceptual import DISTS
+from hdcodec.perceptual import DISTS, turned
 
 from .figures import Figures, mean
-from .views import turned
 
 DISTS_WEIGHT = 10.0
 ADVERSARY_WEIGHT = 0.1

@@ -13,11 +13,10 @@ from hdcodec.entropy.fixedpoint import QUALITIES
 from hdcodec.models.hdc.drv import sample
 from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel, mix_codes
-from hdcodec.perceptual import LPIPS
+from hdcodec.perceptual import LPIPS, view
 
 from .draws import normal, random_fidelity, random_keep, random_quality
 from .figures import Figures, figures_of, mean, psnr
-from .views import view
 
 LPIPS_WEIGHT = (3.0, 0.8)
 """Weight of a picture's LPIPS at fidelity 0 and 1; the LIC image has the latter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -26,11 +26,14 @@ from .config import STRIDE, Config
 from .drv import DEFAULT_STEPS, sampling_noise
 from .lic import Lic
 from .model import Ablation, HdcModel
-from .search import search
+from .search import Judgement, search, search_perceptual
 from .tiles import AREA, Tile, assemble
 from .twins import restore_twins
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
+
+JUDGED_AREA = 1024 * 1024
+"""Pixels that a search sees at a time where a judge, whose networks are large, sees them too."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -129,17 +132,19 @@ class Networks:
         return y, assemble(latents.pixels.shape[:2], self.area, 64, work)
 
     def refine(
-        self, latents: Latents, quality: int, steps: int
+        self, latents: Latents, quality: int, steps: int, judge: Judgement | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What `encode` gives, after a search of `steps` steps for what costs less."""
+        """What `encode` gives, after a search of `steps` steps for what costs less: in squared
+        error of the base image, or in what `judge` says of the picture."""
         plain = torch.autocast(self.device.type, enabled=False)
         with _defaults(), torch.enable_grad(), plain:
-            return self._refine(latents, quality, steps)
+            return self._refine(latents, quality, steps, judge)
 
     def _refine(
-        self, latents: Latents, quality: int, steps: int
+        self, latents: Latents, quality: int, steps: int, judge: Judgement | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         lic, q = self._searched_lic, self._quality(quality)
+        grid = self._noise(latents.pixels.shape[:2])
 
         def work(tile: Tile) -> NDArray[np.float32]:
             x = self._pixels(tile.cut(latents.pixels, 1))
@@ -147,10 +152,15 @@ class Networks:
                 y = self._features(tile.cut(latents.latents, 16)) * lic.gain(q)
                 z = lic.hyper(y, q)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                y, z = search(lic, x, y, z, q, steps)
+                if judge is None:
+                    y, z = search(lic, x, y, z, q, steps)
+                else:
+                    noise = self._tokens(tile.cut(grid, 32))
+                    y, z = search_perceptual(self.model, judge, x, y, z, noise, q, steps)
             return _array(torch.cat([y, F.interpolate(z, scale_factor=HYPER_STRIDE)], 1))
 
-        both = assemble(latents.pixels.shape[:2], self.area, 16, work)
+        area = self.area if judge is None else min(self.area, JUDGED_AREA)
+        both = assemble(latents.pixels.shape[:2], area, 16, work)
         y, z = np.split(both, [lic.cfg.latent], 2)
         return y, np.ascontiguousarray(z[::HYPER_STRIDE, ::HYPER_STRIDE])
 
@@ -186,8 +196,7 @@ class Networks:
     ) -> NDArray[np.uint8]:
         """Symbols -> padded pixels H x W x 3."""
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
-        noise = sampling_noise(2 * self.model.cfg.drv, height // 32, width // 32)
-        grid = noise[0].permute(1, 2, 0)
+        grid = self._noise((height, width))
 
         def work(tile: Tile) -> NDArray[np.uint8]:
             indices = torch.from_numpy(tile.cut(symbols.indices, 16).astype(np.int64))[None]
@@ -196,7 +205,7 @@ class Networks:
                 self._quality(quality),
                 indices.to(self.device),
                 torch.from_numpy(tile.cut(symbols.kept, 16))[None, None].to(self.device),
-                tile.cut(grid, 32).permute(2, 0, 1)[None].to(self.device),
+                self._tokens(tile.cut(grid, 32)),
                 torch.full((1, 1, 1, 1), fidelity, dtype=torch.float32, device=self.device),
             )
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
@@ -207,6 +216,15 @@ class Networks:
             return np.ascontiguousarray(pixels.cpu().numpy())
 
         return assemble((height, width), self.area, 1, work)
+
+    def _noise(self, size: Sequence[int]) -> Tensor:
+        """H/32 x W/32 x C on the CPU for H x W pixels."""
+        noise = sampling_noise(2 * self.model.cfg.drv, size[0] // 32, size[1] // 32)
+        return noise[0].permute(1, 2, 0)
+
+    def _tokens(self, grid: Tensor) -> Tensor:
+        """h x w x C -> 1 x C x h x w on the device."""
+        return grid.permute(2, 0, 1)[None].to(self.device)
 
     def _quality(self, quality: int) -> Tensor:
         return torch.tensor([quality], device=self.device)

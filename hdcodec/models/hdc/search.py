@@ -1,13 +1,16 @@
 """Better symbols for one picture, by gradient descent on what its file costs.
 
 An encoder network gives every picture the latents that do well for pictures on average. Here those
-of one picture go down the gradient of bits + trade-off x squared error, through the decoder (Campos
-et al. 2019), with rounding as in training. The file format knows nothing of it.
+of one picture go down the gradient of bits + trade-off x distortion, through the decoder (Campos
+et al. 2019), with rounding as in training: `search` by the squared error of the base image,
+`search_perceptual` by what a judge says of the decoded picture. The file format knows nothing of
+either.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +18,9 @@ from torch import Tensor
 
 from hdcodec.entropy.fixedpoint import SYMBOL_MAX
 
+from .drv import DEFAULT_STEPS
 from .lic import LEAST_LOG_SCALE, MSE_WEIGHT, Lic, gaussian_bits, rounded, trade_off
+from .model import HdcModel
 
 RATE = 0.06
 STEADY = 30.0
@@ -27,7 +32,29 @@ PATIENCE = 3
 SQUARED_ERROR = 1.4 * MSE_WEIGHT
 """As in training without LPIPS."""
 
+PERCEPTUAL_RATE, PERCEPTUAL_STEADY = 0.05, 80.0
+STRAYED = 1.1
+"""Costs above the usual, more than views of a picture differ, at which the search goes back to the
+best so far and halves its rate."""
+
+PERCEPTUAL_WEIGHT = 0.6
+"""On what the judge says, beside bits per pixel and the trade-off; as in training."""
+
 _ESCAPE_BITS = 16.0
+
+Judgement = Callable[[Tensor, Tensor, torch.Generator | None], Tensor]
+"""(picture, original, generator of the view) -> distance of each pair."""
+
+
+@dataclass
+class Coding:
+    """One set of symbols: `latent` decoded, `z` rounded, both with gradients; a smooth `rate` in
+    bits, and about the `bits` of the file."""
+
+    latent: Tensor
+    z: Tensor
+    rate: Tensor
+    bits: float
 
 
 @dataclass
@@ -49,7 +76,7 @@ def search(
     1 x hyper x H/64 x W/64, unrounded; so are those returned, which round to the same symbols
     wherever means differ in the last bits. Needs gradients switched on.
     """
-    at = [v.float().clamp(-SYMBOL_MAX, SYMBOL_MAX).clone().requires_grad_() for v in (y, z)]
+    at = _start(y, z)
     generator = torch.Generator("cpu").manual_seed(0)
     rate, since = RATE, 0
     optimizer = _optimizer(at, rate)
@@ -74,26 +101,97 @@ def search(
     return best.latent, best.z
 
 
+def search_perceptual(
+    model: HdcModel,
+    judge: Judgement,
+    x: Tensor,
+    y: Tensor,
+    z: Tensor,
+    noise: Tensor,
+    quality: Tensor,
+    steps: int,
+) -> tuple[Tensor, Tensor]:
+    """As `search`, for a picture of fidelity 0 that `judge` finds near, seen in another view at
+    each step; `noise` 1 x 2 * drv x H/32 x W/32 is what it is decoded with. The first latents come
+    back where those after the last step do not cost less."""
+    generator = torch.Generator("cpu").manual_seed(0)
+    weight = PERCEPTUAL_WEIGHT * float(trade_off(quality.float())) * x.shape[2] * x.shape[3]
+
+    def judged(coding: Coding, view: torch.Generator | None) -> Tensor:
+        picture = _decoded(model, coding.latent, quality, noise)
+        return weight * judge(picture, x, view).sum()
+
+    def settled(at: list[Tensor]) -> tuple[float, Tensor, Tensor]:
+        with torch.no_grad():
+            coding = _coded(model.lic, at[0], at[1], quality, generator)
+            return coding.bits + float(judged(coding, None)), coding.latent, coding.z
+
+    at = _start(y, z)
+    first, rate = settled(at), PERCEPTUAL_RATE
+    optimizer = _perceptual_optimizer(at)
+    usual, best, place = first[0], math.inf, at
+    for step in range(steps):
+        coding = _coded(model.lic, at[0], at[1], quality, generator)
+        distance = judged(coding, generator)
+        cost = coding.bits + float(distance.detach())
+        if cost > STRAYED * usual:
+            at, rate = [v.clone().requires_grad_() for v in place], rate / 2
+            optimizer = _perceptual_optimizer(at)
+            continue
+        usual += 0.3 * (cost - usual)
+        if cost < best:
+            best, place = cost, [v.detach().clone() for v in at]
+        optimizer.param_groups[0]["lr"] = rate * (1 - 0.9 * step / steps)
+        optimizer.zero_grad()
+        (coding.rate + distance).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    _, latent, rounded_z = min(first, settled(place), settled(at), key=lambda found: found[0])
+    return latent, rounded_z
+
+
+def _perceptual_optimizer(at: list[Tensor]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(at, betas=(0.8, 0.95), eps=PERCEPTUAL_STEADY)
+
+
+def _start(y: Tensor, z: Tensor) -> list[Tensor]:
+    return [v.float().clamp(-SYMBOL_MAX, SYMBOL_MAX).clone().requires_grad_() for v in (y, z)]
+
+
 def _optimizer(at: list[Tensor], rate: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(at, rate, betas=(0.9, 0.98), eps=STEADY)
+
+
+def _decoded(model: HdcModel, latent: Tensor, quality: Tensor, noise: Tensor) -> Tensor:
+    """The picture of fidelity 0, no index kept."""
+    rows, columns = latent.shape[2:]
+    indices = torch.zeros(1, rows, columns, dtype=torch.long, device=latent.device)
+    kept = torch.zeros(1, 1, rows, columns, dtype=torch.bool, device=latent.device)
+    fidelity = torch.zeros(1, 1, 1, 1, device=latent.device)
+    return model.reconstruct(latent, quality, indices, kept, noise, fidelity, DEFAULT_STEPS)
 
 
 def _try(
     lic: Lic, x: Tensor, y: Tensor, z: Tensor, quality: Tensor, generator: torch.Generator
 ) -> Trial:
+    coding = _coded(lic, y, z, quality, generator)
+    base, _ = lic.decode(coding.latent, quality)
+    weight = SQUARED_ERROR * float(trade_off(quality.float())) * x.shape[2] * x.shape[3]
+    loss = weight * (base.float() - x).square().mean() + coding.rate
+    error = (base.detach().float().clamp(0, 1) - x).square().mean()
+    cost = coding.bits + weight * float(error)
+    return Trial(coding.latent.detach(), coding.z.detach(), cost, loss)
+
+
+def _coded(lic: Lic, y: Tensor, z: Tensor, quality: Tensor, generator: torch.Generator) -> Coding:
     z_scale = lic.z_scale(z, quality)
     whole = rounded(z)
     latent, mean, y_scale = lic.parts(y, lic.entropy.hyper_features(whole, quality))
-    base, _ = lic.decode(latent, quality)
-    weight = SQUARED_ERROR * float(trade_off(quality.float())) * x.shape[2] * x.shape[3]
-    loss = weight * (base.float() - x).square().mean()
-    bits = 0.0
+    rate, bits = torch.zeros((), device=y.device), 0.0
     for symbol, value, scale in ((latent - mean, y - mean, y_scale), (whole, z, z_scale)):
         noise = torch.rand(value.shape, generator=generator, device="cpu").to(value.device) - 0.5
-        loss = loss + gaussian_bits(value + noise, scale.clamp(min=LEAST_LOG_SCALE)).sum()
+        rate = rate + gaussian_bits(value + noise, scale.clamp(min=LEAST_LOG_SCALE)).sum()
         bits += table_bits(symbol.detach(), scale.detach())
-    error = (base.detach().float().clamp(0, 1) - x).square().mean()
-    return Trial(latent.detach(), whole.detach(), bits + weight * float(error), loss)
+    return Coding(latent, whole, rate, bits)
 
 
 def table_bits(symbol: Tensor, log_scale: Tensor) -> float:
