@@ -55,8 +55,8 @@ def test_a_judge_that_hardly_sees_a_difference_gets_smaller_files(
 
 def test_lpips_and_dists_fall(codec: Codec, crops: list[Image.Image]) -> None:
     size, ratios = compare(codec, crops, shared_weights(), effort=3)
-    assert size < 1.03
-    assert ratios["lpips_alex"] < 0.97
+    assert size < 1.1
+    assert ratios["lpips_alex"] < 0.95
     assert ratios["dists"] < 0.95
 
 

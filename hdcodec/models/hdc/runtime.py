@@ -32,7 +32,7 @@ from .twins import restore_twins
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
-JUDGED_AREA = 1024 * 1024
+JUDGED_AREA = 768 * 640
 """Pixels that a search sees at a time where a judge, whose networks are large, sees them too."""
 
 P = ParamSpec("P")
