@@ -100,6 +100,20 @@ def test_a_picture_in_tiles(
     assert all(height * width <= LEAST_AREA for height, width in seen)
 
 
+def test_views_may_look_worse_than_the_whole(
+    codec: Codec, face: Image.Image, random_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = hdcodec.perceptual.Judge.forward
+
+    def harsher(self: Any, picture: Any, original: Any, generator: Any = None) -> Any:
+        return judge(self, picture, original, generator) * (1 if generator is None else 1.5)
+
+    monkeypatch.setattr("hdcodec.perceptual.Judge.forward", harsher)
+    options = {"quality": 50, "tune": "perceptual", "metric_weights": random_weights}
+    data = codec.compress(face, effort=2, **options)
+    assert data != codec.compress(face, quality=50)
+
+
 def test_an_unknown_tune(codec: Codec, face: Image.Image) -> None:
     with pytest.raises(ValueError, match="tune must be one of psnr, perceptual"):
         codec.compress(face, effort=1, tune="ssim")

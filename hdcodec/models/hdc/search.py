@@ -129,7 +129,7 @@ def search_perceptual(
     at = _start(y, z)
     first, rate = settled(at), PERCEPTUAL_RATE
     optimizer = _perceptual_optimizer(at)
-    usual, best, place = first[0], math.inf, at
+    usual, best, place = math.inf, math.inf, at
     for step in range(steps):
         coding = _coded(model.lic, at[0], at[1], quality, generator)
         distance = judged(coding, generator)
@@ -138,7 +138,7 @@ def search_perceptual(
             at, rate = [v.clone().requires_grad_() for v in place], rate / 2
             optimizer = _perceptual_optimizer(at)
             continue
-        usual += 0.3 * (cost - usual)
+        usual = cost if math.isinf(usual) else usual + 0.3 * (cost - usual)
         if cost < best:
             best, place = cost, [v.detach().clone() for v in at]
         optimizer.param_groups[0]["lr"] = rate * (1 - 0.9 * step / steps)
