@@ -39,11 +39,11 @@ QUALITY_STEPS = 2
 """Quality indices in the file per step of `quality`."""
 
 MAX_EFFORT = 10
-EFFORT_STEPS = 6
-"""Steps of the search for better symbols per unit of `effort`."""
-
 TUNES = PSNR, PERCEPTUAL = ("psnr", "perceptual")
 """What a search is for."""
+
+EFFORT_STEPS = {PSNR: 6, PERCEPTUAL: 12}
+"""Steps of a search for better symbols per unit of `effort`."""
 
 TRIALS = 4
 """Quality indices at which the search is tried where a file has a size to keep to."""
@@ -110,7 +110,7 @@ class Codec:
         limit = _limit(size, bpp, target_size) if capped else None
 
         def work(networks: Networks) -> tuple[bytes, Symbolic]:
-            steps = EFFORT_STEPS * effort
+            steps = EFFORT_STEPS[tune] * effort
             judge = None
             if steps and tune == PERCEPTUAL:
                 judge = _judge(metric_weights, networks.device, networks.half)

@@ -221,8 +221,13 @@ class Lic(nn.Module):
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
         return Coded(latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))
 
-    def parts(self, y: Tensor, hyper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gained latents -> decoded ones (gradients straight through), means and log scales."""
+    def parts(
+        self, y: Tensor, hyper: Tensor, silent: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gained latents -> decoded ones (gradients straight through), means and log scales.
+
+        With `silent`, those whose symbols the file leaves out are their means, wherever y is.
+        """
         latent = torch.zeros_like(y)
         mean, log_scale = torch.zeros_like(y), torch.zeros_like(y)
         masks = self.pattern.repeat(1, 1, y.shape[2] // 2, y.shape[3] // 2)
@@ -231,6 +236,7 @@ class Lic(nn.Module):
             m, s = net(known).float().chunk(2, 1)
             mean, log_scale = torch.where(mask, m, mean), torch.where(mask, s, log_scale)
             value = (rounded(y - m) + m).clamp(-SYMBOL_MAX, SYMBOL_MAX)
+            value = torch.where(s <= LEAST_LOG_SCALE, m, value) if silent else value
             latent = torch.where(mask, value, latent)
         return latent, mean, log_scale
 

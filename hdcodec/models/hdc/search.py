@@ -37,8 +37,8 @@ STRAYED = 1.1
 """Costs above the usual, more than views of a picture differ, at which the search goes back to the
 best so far and halves its rate."""
 
-PERCEPTUAL_WEIGHT = 0.6
-"""On what the judge says, beside bits per pixel and the trade-off; as in training."""
+PERCEPTUAL_WEIGHT = 0.25
+"""On what the judge says, beside bits per pixel and the trade-off: files hardly grow."""
 
 _ESCAPE_BITS = 16.0
 
@@ -112,8 +112,9 @@ def search_perceptual(
     steps: int,
 ) -> tuple[Tensor, Tensor]:
     """As `search`, for a picture of fidelity 0 that `judge` finds near, seen in another view at
-    each step; `noise` 1 x 2 * drv x H/32 x W/32 is what it is decoded with. The first latents come
-    back where those after the last step do not cost less."""
+    each step; `noise` 1 x 2 * drv x H/32 x W/32 is what it is decoded with. Latents whose symbols
+    the file leaves out follow their means, so a change of those before them flips none. The first
+    latents come back where those found do not cost less."""
     generator = torch.Generator("cpu").manual_seed(0)
     weight = PERCEPTUAL_WEIGHT * float(trade_off(quality.float())) * x.shape[2] * x.shape[3]
 
@@ -123,7 +124,7 @@ def search_perceptual(
 
     def settled(at: list[Tensor]) -> tuple[float, Tensor, Tensor]:
         with torch.no_grad():
-            coding = _coded(model.lic, at[0], at[1], quality, generator)
+            coding = _coded(model.lic, at[0], at[1], quality, generator, silent=True)
             return coding.bits + float(judged(coding, None)), coding.latent, coding.z
 
     at = _start(y, z)
@@ -131,7 +132,7 @@ def search_perceptual(
     optimizer = _perceptual_optimizer(at)
     usual, best, place = math.inf, math.inf, at
     for step in range(steps):
-        coding = _coded(model.lic, at[0], at[1], quality, generator)
+        coding = _coded(model.lic, at[0], at[1], quality, generator, silent=True)
         distance = judged(coding, generator)
         cost = coding.bits + float(distance.detach())
         if cost > STRAYED * usual:
@@ -182,12 +183,20 @@ def _try(
     return Trial(coding.latent.detach(), coding.z.detach(), cost, loss)
 
 
-def _coded(lic: Lic, y: Tensor, z: Tensor, quality: Tensor, generator: torch.Generator) -> Coding:
+def _coded(
+    lic: Lic,
+    y: Tensor,
+    z: Tensor,
+    quality: Tensor,
+    generator: torch.Generator,
+    silent: bool = False,
+) -> Coding:
     z_scale = lic.z_scale(z, quality)
     whole = rounded(z)
-    latent, mean, y_scale = lic.parts(y, lic.entropy.hyper_features(whole, quality))
+    latent, mean, y_scale = lic.parts(y, lic.entropy.hyper_features(whole, quality), silent)
+    rest = torch.where(y_scale <= LEAST_LOG_SCALE, latent - mean, y - mean) if silent else y - mean
     rate, bits = torch.zeros((), device=y.device), 0.0
-    for symbol, value, scale in ((latent - mean, y - mean, y_scale), (whole, z, z_scale)):
+    for symbol, value, scale in ((latent - mean, rest, y_scale), (whole, z, z_scale)):
         noise = torch.rand(value.shape, generator=generator, device="cpu").to(value.device) - 0.5
         rate = rate + gaussian_bits(value + noise, scale.clamp(min=LEAST_LOG_SCALE)).sum()
         bits += table_bits(symbol.detach(), scale.detach())
