@@ -1,13 +1,15 @@
 """Points of `hdc eval` beside curves of other codecs that something else has measured.
 
     python benchmarks/beside.py RESULTS/points.jsonl CURVES --anchor avif --anchor vvc,vvc@x2
-        [--codec "hdc fidelity=1"] [--bpp 0.02,0.03,0.05,0.1]
+        [--codec "hdc fidelity=1"] [--bpp 0.02,0.03,0.05,0.1,own]
 
 CURVES holds one JSON object a line with `codec`, `image`, `bpp` and metrics under the names of
 `hdc eval`. Pictures go by the digits of their names, so kodim05.png and 05 are the same one. Names
 joined by commas are one anchor: the best of their points. Prints the Bjontegaard rate differences
 to each anchor, and by how much each metric differs at each rate, read from each picture's own
-curves and averaged. In brackets the number of pictures where both codecs have what it takes.
+curves and averaged; the rate "own" is that of each point of POINTS, where only the anchor's curve
+is read. In brackets the number of pictures (of points, for "own") where both codecs have what it
+takes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import click
 
 from hdcodec.eval import METRICS, Row
 from hdcodec.eval.summary import bd_rate, codecs, mean, mean_at, of
+
+OWN = "own"
 
 
 def read(path: Path) -> list[Row]:
@@ -37,14 +41,21 @@ def show(value: tuple[float, int], digits: int) -> str:
     return f"{value[0]:.{digits}f} ({value[1]})" if value[1] else "-"
 
 
-def differences(ours: list[Row], theirs: list[Row], metric: str, rates: list[float]) -> list[str]:
+def gaps(ours: list[Row], theirs: list[Row], metric: str, rate: str) -> list[float]:
+    """By how much a metric of one picture differs at a rate, or at each of our own."""
+    if rate == OWN:
+        return [row[metric] - mean_at(theirs, metric, row["bpp"])[0] for row in ours]
+    return [mean_at(ours, metric, float(rate))[0] - mean_at(theirs, metric, float(rate))[0]]
+
+
+def differences(ours: list[Row], theirs: list[Row], metric: str, rates: list[str]) -> list[str]:
     """Rate difference, then the difference of a metric at each rate: cells of a table."""
     pictures = {row["image"] for row in ours} & {row["image"] for row in theirs}
     pairs = [(of(ours, image=name), of(theirs, image=name)) for name in sorted(pictures)]
     cells = [show(bd_rate(ours, theirs, metric), 1)]
-    for bpp in rates:
-        gaps = [mean_at(a, metric, bpp)[0] - mean_at(b, metric, bpp)[0] for a, b in pairs]
-        cells.append(show(mean(gaps), METRICS[metric].digits))
+    for rate in rates:
+        found = [gap for pair in pairs for gap in gaps(*pair, metric, rate)]
+        cells.append(show(mean(found), METRICS[metric].digits))
     return cells
 
 
@@ -58,8 +69,8 @@ def main(
     points: Path, curves: Path, anchors: tuple[str, ...], wanted: tuple[str, ...], bpp: str
 ) -> None:
     """Print POINTS beside CURVES."""
-    ours, others, rates = read(points), read(curves), [float(rate) for rate in bpp.split(",")]
-    print(f"| codec | anchor | metric | BD-rate % | {' | '.join(f'at {r:g}' for r in rates)} |")
+    ours, others, rates = read(points), read(curves), bpp.split(",")
+    print(f"| codec | anchor | metric | BD-rate % | {' | '.join(f'at {r}' for r in rates)} |")
     print("|" + "---|" * (4 + len(rates)))
     for codec in wanted or codecs(ours):
         for anchor in anchors:

@@ -42,6 +42,20 @@ def test_rate_difference_and_gaps(tmp_path: Path, rate: float, lift: float, cell
     assert lines == [f"| ours | theirs | psnr | {cells} |"]
 
 
+def test_gaps_at_the_rates_of_single_points(tmp_path: Path) -> None:
+    theirs = points(tmp_path / "curves.jsonl", "theirs", "{:02}", 0.01, 0.0)
+    rows = [
+        {"codec": "ours", "image": f"{name}.png", "bpp": 0.01 * 2**step, "psnr": 20 + step + lift}
+        for name, step, lift in (("03", 1.5, 0.5), ("14", 3.0, 1.0), ("03", 9.0, 5.0))
+    ]
+    ours = tmp_path / "points.jsonl"
+    ours.write_text("".join(f"{json.dumps(row)}\n" for row in rows[:2]))
+    argv = (str(ours), str(theirs), "--anchor", "theirs", "--bpp")
+    assert beside(*argv, "own,0.02") == ["| ours | theirs | psnr | - | 0.75 (2) | - |"]
+    ours.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert beside(*argv, "own")[0].endswith("| 0.75 (2) |")
+
+
 def test_only_codecs_that_were_asked_for(tmp_path: Path) -> None:
     ours = points(tmp_path / "points.jsonl", "ours", "kodim{:02}.png", 0.01, 0.0)
     assert beside(str(ours), str(ours), "--anchor", "theirs") == []
