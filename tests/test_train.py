@@ -594,14 +594,14 @@ def test_the_command_trains_and_exports(
     assert weights.find("hdc").manifest["training"] == {"by": "test"}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("share", [-0.25, 0.0, 0.25, 1.0])
 def test_export_blends_two_models(
     trained: Path, own_weights: Path, tiny_config: Config, tmp_path: Path, share: float
 ) -> None:
     paths = [trained / "vq.pt", trained / "drv2.pt"]
     other = tmp_path / "other"
     export_weights(paths[1], other, None, {}, tiny_config)
-    export_weights(paths[0], own_weights, None, {}, tiny_config, (other, share))
+    export_weights(paths[0], own_weights, None, {}, tiny_config, [(other, share)])
     a, b = (load_average(path, tiny_config).state_dict() for path in paths)
     exported = Codec(device="cpu").networks.model.state_dict()
     for name in ("vq_decoder.enter.weight", "denoisers.1.leave.weight"):
@@ -609,7 +609,20 @@ def test_export_blends_two_models(
         assert torch.allclose(exported[name], wanted, rtol=2**-9, atol=2**-20), name
 
 
-@pytest.mark.parametrize("blend", ["=0.5", "nowhere=0.5", "{}=0.5", "{}=2", "{}=half", "{}"])
+def test_blends_follow_one_another(trained: Path, own_weights: Path, tiny_config: Config) -> None:
+    paths = [trained / "vq.pt", trained / "drv2.pt"]
+    blends = [(paths[1], 1.0), (paths[0], 0.25)]
+    export_weights(paths[0], own_weights, None, {}, tiny_config, blends)
+    a, b = (load_average(path, tiny_config).state_dict() for path in paths)
+    exported = Codec(device="cpu").networks.model.state_dict()
+    for name in ("vq_decoder.enter.weight", "denoisers.1.leave.weight"):
+        wanted = torch.lerp(b[name], a[name], 0.25).half().float()
+        assert torch.allclose(exported[name], wanted, rtol=2**-9, atol=2**-20), name
+
+
+@pytest.mark.parametrize(
+    "blend", ["=0.5", "nowhere=0.5", "{}=0.5", "{}=2", "{}=-2", "{}=half", "{}"]
+)
 def test_a_blend_that_cannot_be_is_an_error(trained: Path, tmp_path: Path, blend: str) -> None:
     landed = weights.find("hdc").folder
     out = tmp_path / "weights"

@@ -92,17 +92,24 @@ for _name in (*ORDER, *ABLATIONS):
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
 @click.option(
     "--blend",
+    "blends",
+    multiple=True,
     metavar="WEIGHTS=SHARE",
-    help="Checkpoint or folder of weights to blend in, and its share: 0 nothing, 1 all.",
+    help="Checkpoint or folder of weights to blend in, and its share: 0 nothing, 1 all, less than 0"
+    " away from it. Several are blended in one after the other.",
 )
 def export_command(
-    checkpoint: Path, folder: Path, ladder: Path | None, notes: tuple[str, ...], blend: str | None
+    checkpoint: Path,
+    folder: Path,
+    ladder: Path | None,
+    notes: tuple[str, ...],
+    blends: tuple[str, ...],
 ) -> None:
     """Write the runtime weights of CHECKPOINT's averaged model into FOLDER."""
     texts = dict(note.split("=", 1) for note in notes)
     try:
-        other = None if blend is None else parse_blend(blend)
-        export_weights(checkpoint, folder, ladder, texts, other=other)
+        others = [parse_blend(blend) for blend in blends]
+        export_weights(checkpoint, folder, ladder, texts, others=others)
     except (HdcError, OSError, RuntimeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -204,7 +204,7 @@ def grown(state: Mapping[str, Tensor], config: Config | None = None) -> HdcModel
 
 def blend(model: HdcModel, other: HdcModel, share: float) -> None:
     """Move every weight towards another model of the same sizes, by `share` of the way (model
-    soups: Wortsman et al. 2022)."""
+    soups: Wortsman et al. 2022), or away from it where that is negative."""
     state = other.state_dict()
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -214,8 +214,8 @@ def blend(model: HdcModel, other: HdcModel, share: float) -> None:
 def parse_blend(text: str) -> tuple[Path, float]:
     """ "WEIGHTS=SHARE" -> path and share; raises ValueError."""
     path, share = _pair(text, "WEIGHTS=SHARE")
-    if not 0 <= float(share) <= 1:
-        raise ValueError(f"not a share from 0 to 1: {text!r}")
+    if not -1 <= float(share) <= 1:
+        raise ValueError(f"not a share from -1 to 1: {text!r}")
     return path, float(share)
 
 
@@ -250,11 +250,11 @@ def export_weights(
     ladder: Path | None,
     notes: dict[str, str],
     config: Config | None = None,
-    other: tuple[Path, float] | None = None,
+    others: Sequence[tuple[Path, float]] = (),
 ) -> None:
     """Runtime weights with the given ladder, else the folder's, else one without indices.
 
-    `other` is a model to blend in, with its share.
+    `others` are models to blend in, one after the other, with their shares.
     """
     steps: list[int] = [0] * 201
     if ladder is not None:
@@ -262,8 +262,8 @@ def export_weights(
     elif (folder / "manifest.json").exists():
         steps = json.loads((folder / "manifest.json").read_text())["ladder"]
     model = load_average(checkpoint, config)
-    if other is not None:
-        blend(model, load_model(other[0], config), other[1])
+    for path, share in others:
+        blend(model, load_model(path, config), share)
     export(model, folder, {"ladder": steps, "training": notes})
 
 
