@@ -32,6 +32,8 @@ COLOURS = {
     7: "tab:orange",
     8: "tab:pink",
     9: "black",
+    10: "tab:olive",
+    11: "tab:cyan",
 }
 
 
