@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -20,11 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from hdcodec import HdcError, info
+from hdcodec import HdcError, compress, info
 from hdcodec.batch import Item, Plan, Row, layout, make_plan, schedule
 from hdcodec.batch.cores import usable_cores
 from hdcodec.batch.names import outputs
 from hdcodec.batch.schedule import Death, Outcome
+from hdcodec.batch.work import Job, Worker
 
 HDC = [sys.executable, "-m", "hdcodec", "batch"]
 MANY = 100
@@ -405,6 +407,38 @@ def test_nothing_is_lost_with_a_worker(many: Path, tmp_path: Path) -> None:
     assert sum(row["worker"].endswith(f":{worker}") for row in rows) < MANY / 2
     assert len(list(target.glob("*.hdc"))) == MANY
     assert_whole(target)
+
+
+@pytest.mark.parametrize(("direction", "suffix"), [("compress", ".hdc"), ("decompress", ".png")])
+def test_what_a_worker_made_before_it_died_is_done(
+    tiny: Image.Image, tmp_path: Path, direction: Any, suffix: str
+) -> None:
+    source, output = (
+        tmp_path / f"a{'.png' if suffix == '.hdc' else '.hdc'}",
+        tmp_path / f"b{suffix}",
+    )
+    if direction == "compress":
+        save(tiny, source)
+    else:
+        source.write_bytes(compress(tiny))
+    worker = Worker(Job(direction, str(tmp_path), str(tmp_path)), "cpu")
+    item = Item(0, str(source), str(output))
+    first = worker(item)
+    assert isinstance(first, Row)
+    made = output.stat().st_mtime_ns, output.read_bytes()
+    second = worker(replace(item, again=True))
+    assert isinstance(second, Row)
+    assert replace(second, seconds=first.seconds) == first
+    assert (output.stat().st_mtime_ns, output.read_bytes()) == made
+    refused = worker(item)
+    assert isinstance(refused, Row)
+    assert (refused.status, refused.error) == ("failed", f"{output} exists already")
+    output.write_bytes(b"of somebody else")
+    refused = worker(replace(item, again=True))
+    assert isinstance(refused, Row)
+    assert (refused.status, refused.error) == ("failed", f"{output} exists already")
+    assert output.read_bytes() == b"of somebody else"
+    assert {path.name for path in tmp_path.iterdir()} == {source.name, output.name}
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the system has no /proc")

@@ -10,11 +10,15 @@ Status = Literal["done", "skipped", "failed"]
 
 @dataclass(frozen=True)
 class Item:
-    """A file to be worked on. index: its place in the report; paths as the user wrote them."""
+    """A file to be worked on. index: its place in the report; paths as the user wrote them.
+
+    again: a worker died on it, perhaps when its output was there already.
+    """
 
     index: int
     input: str
     output: str
+    again: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hdcodec._errors import HdcError
@@ -78,7 +78,6 @@ class _Todo:
     def __init__(self, items: Iterable[Item]) -> None:
         self.fresh = iter(items)
         self.orphans: deque[Item] = deque()
-        self.died_on: set[Item] = set()
         self.deaths_in_a_row = 0
 
     def take(self) -> Item | None:
@@ -94,9 +93,8 @@ class _Todo:
         self.deaths_in_a_row += 1
         if self.deaths_in_a_row > self.PATIENCE:
             raise HdcError(f"worker processes die one after the other: {outcome.cause}")
-        if item in self.died_on:
+        if item.again:
             error = f"two worker processes died on this file: {outcome.cause}"
             return Row(item.index, "failed", item.input, item.output, error=error)
-        self.died_on.add(item)
-        self.orphans.append(item)
+        self.orphans.append(replace(item, again=True))
         return None

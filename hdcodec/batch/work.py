@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import socket
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hdcodec._errors import HdcError, OutputError, describe
@@ -94,10 +96,25 @@ class Worker:
     def _process(self, item: Item) -> dict[str, Any]:
         """Make the output, and tell sizes."""
         source, output = self._path(item.input), self._path(item.output)
+        if item.again and not self.job.force and os.path.isfile(output):
+            return self._compare(source, output)
         self._refuse(output)
+        return self._make(source, output)
+
+    def _make(self, source: str, output: str) -> dict[str, Any]:
         if self.job.direction == "compress":
             return self._compress(source, output)
         return self._decompress(source, output)
+
+    def _compare(self, source: str, output: str) -> dict[str, Any]:
+        """Sizes, if the output is what a worker made that died before it could say so."""
+        self._refuse_to_leave(output)
+        with TemporaryDirectory(prefix=".hdc-", dir=os.path.dirname(output)) as folder:
+            made = os.path.join(folder, os.path.basename(output))
+            sizes = self._make(source, made)
+            if not filecmp.cmp(made, output, shallow=False):
+                raise OutputError(f"{output} exists already")
+        return sizes
 
     def _path(self, name: str) -> str:
         return os.path.join(self.job.base, name)
