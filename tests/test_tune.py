@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from command import Hdc
 from metric_weights import shared_weights
 from PIL import Image
@@ -13,7 +14,7 @@ import hdcodec
 from hdcodec import Codec, WeightsError
 from hdcodec.eval import measure
 from hdcodec.models.hdc.tiles import LEAST_AREA
-from hdcodec.perceptual import _installed
+from hdcodec.perceptual import _installed, view
 
 CORNERS = [(160, 30), (0, 0), (256, 256)]
 
@@ -98,6 +99,15 @@ def test_a_picture_in_tiles(
     assert codec.decompress(data).size == picture.size
     assert len(set(seen)) > 1
     assert all(height * width <= LEAST_AREA for height, width in seen)
+
+
+@pytest.mark.parametrize("height, width", [(96, 96), (64, 160), (160, 64)])
+def test_a_view_leaves_out_sixteen_rows_and_columns_alone(height: int, width: int) -> None:
+    places = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    for seed in range(16):
+        seen = view(torch.stack(places)[None].float(), torch.Generator().manual_seed(seed))
+        rows, columns = (len(channel.unique()) for channel in seen[0])
+        assert (rows, columns) == (height - 16, width - 16)
 
 
 def test_views_may_look_worse_than_the_whole(

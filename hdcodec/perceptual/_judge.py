@@ -15,7 +15,7 @@ from hdcodec.perceptual._patterns import patterns
 from hdcodec.perceptual._stored import load_dists, load_lpips
 from hdcodec.perceptual._views import view
 
-SQUARED_WEIGHT, LPIPS_WEIGHT, DISTS_WEIGHT, PATTERN_WEIGHT = 15.0, 8.0, 10.0, 0.3
+SQUARED_WEIGHT, LPIPS_WEIGHT, DISTS_WEIGHT, PATTERN_WEIGHT = 15.0, 14.0, 7.0, 0.3
 
 
 class Judge(nn.Module):

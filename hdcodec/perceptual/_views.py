@@ -14,14 +14,14 @@ PERIOD = 16
 
 
 def view(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Square pictures less 16 rows and columns, from 0 to 15 of each side, turned or mirrored."""
+    """N x C x H x W less 16 rows and columns, from 0 to 15 of each side, turned or mirrored."""
     top, left = torch.randint(0, PERIOD, (2,), generator=generator).tolist()
-    side = pictures.shape[2] - PERIOD
-    return turned(pictures[:, :, top : top + side, left : left + side], generator)
+    height, width = (side - PERIOD for side in pictures.shape[2:])
+    return turned(pictures[:, :, top : top + height, left : left + width], generator)
 
 
 def turned(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """N x C x H x W in one of the eight orientations of a square, channels last."""
+    """N x C x H x W, or W x H, in one of the eight orientations of a square, channels last."""
     rows, columns, diagonal = torch.randint(0, 2, (3,), generator=generator).tolist()
     flipped = pictures.flip([axis for axis, yes in ((2, rows), (3, columns)) if yes])
     return (flipped.mT if diagonal else flipped).contiguous(memory_format=torch.channels_last)
