@@ -19,8 +19,8 @@ SQUARED_WEIGHT, LPIPS_WEIGHT, DISTS_WEIGHT, PATTERN_WEIGHT = 15.0, 14.0, 7.0, 0.
 
 
 class Judge(nn.Module):
-    """Weighs what pictures of fidelity 0 are trained for: squared error, LPIPS-Alex, DISTS and
-    patterns."""
+    """Weighs what pictures of fidelity 0 are trained for, LPIPS-Alex more than training does:
+    squared error, LPIPS-Alex, DISTS and patterns."""
 
     def __init__(self, lpips: LPIPS, dists: DISTS) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ STRAYED = 1.1
 best so far and halves its rate."""
 
 PERCEPTUAL_WEIGHT = 0.25
-"""On what the judge says, beside bits per pixel and the trade-off: files hardly grow."""
+"""On what the judge says, beside bits per pixel and the trade-off: files grow by a few percent."""
 
 _ESCAPE_BITS = 16.0
 
