@@ -352,6 +352,32 @@ def test_resuming_continues_the_counters(
     assert not torch.equal(old["model"][name], new["model"][name])
 
 
+@pytest.mark.parametrize(("stage", "half"), [("lic", True), ("drv2", False)])
+def test_bfloat16_is_used_where_the_processor_has_it(
+    trained: Path,
+    data: Path,
+    metric_weights: Path,
+    tiny_config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    half: bool,
+) -> None:
+    monkeypatch.setattr("hdcodec.train.precision.has_bfloat16", lambda device: half)
+    options: dict[str, Any] = {"metric_weights": metric_weights, "config": tiny_config, "batch": 2}
+    options |= {"init": trained / "drv1.pt", "optimizer": "muon", "max_steps": 1}
+    seen = set()
+
+    def look(module: nn.Module, _: Any, output: Any) -> None:
+        if isinstance(module, nn.Conv2d):
+            seen.add(output.dtype)
+
+    with nn.modules.module.register_module_forward_hook(look):
+        train(stage, data=data, out=tmp_path, minutes=10, **options)
+    assert (torch.bfloat16 in seen) == half
+    assert checkpoint(tmp_path / f"{stage}.pt")["step"] == 1
+
+
 def test_muon_moves_matrices_alike_in_all_directions() -> None:
     matrix = nn.Parameter(torch.zeros(64, 32, 1, 1))
     vector = nn.Parameter(torch.zeros(64))

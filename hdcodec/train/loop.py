@@ -7,7 +7,6 @@ import json
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from .data import Crops
 from .figures import Figures
 from .optimizer import Optimizer
+from .precision import autocast
 from .replay import Replay
 from .team import ALONE, Team
 
@@ -231,8 +231,3 @@ class Trainer:
 def cosine(progress: float, end: float) -> float:
     """1 falling to `end` along half a cosine."""
     return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def autocast(device: str) -> AbstractContextManager[None]:
-    """bfloat16 mixed precision on `device`."""
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .precision import compute_type
 from .team import ALONE, Team
 
 OPTIMIZERS = ("adamw", "muon")
@@ -137,8 +138,8 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonal(matrices: Tensor) -> Tensor:
     """The nearest matrices with singular values about 1: N x rows x columns, rows <= columns;
-    in bfloat16, by the quintic iteration of Jordan et al. 2024."""
-    x: Tensor = matrices.bfloat16()
+    by the quintic iteration of Jordan et al. 2024 in `compute_type`, which it allows."""
+    x: Tensor = matrices.to(compute_type(matrices.device))
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(5):
         square = x @ x.mT

@@ -27,6 +27,7 @@ from hdcodec.weights import read_folder
 from .data import Crops, read_photos
 from .export import export
 from .loop import Settings, Trainer
+from .precision import compute_type
 from .realism import Realism
 from .restore import restore
 from .samples import write_samples
@@ -149,7 +150,7 @@ def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
 
 def _realism(metric_weights: Path | None, device: str) -> Realism:
     dists = load_dists(metric_weights) if metric_weights else installed_dists()
-    dists.backbone.convs.bfloat16()  # what autocast would make of them in every step
+    dists.backbone.convs.to(compute_type(device))  # as autocast would in every step
     module = Realism(dists.eval())
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
