@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import filecmp
+import io
 import os
 import socket
 import time
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hdcodec._errors import HdcError, OutputError, describe
@@ -96,25 +95,23 @@ class Worker:
     def _process(self, item: Item) -> dict[str, Any]:
         """Make the output, and tell sizes."""
         source, output = self._path(item.input), self._path(item.output)
-        if item.again and not self.job.force and os.path.isfile(output):
-            return self._compare(source, output)
-        self._refuse(output)
-        return self._make(source, output)
-
-    def _make(self, source: str, output: str) -> dict[str, Any]:
-        if self.job.direction == "compress":
-            return self._compress(source, output)
-        return self._decompress(source, output)
-
-    def _compare(self, source: str, output: str) -> dict[str, Any]:
-        """Sizes, if the output is what a worker made that died before it could say so."""
-        self._refuse_to_leave(output)
-        with TemporaryDirectory(prefix=".hdc-", dir=os.path.dirname(output)) as folder:
-            made = os.path.join(folder, os.path.basename(output))
-            sizes = self._make(source, made)
-            if not filecmp.cmp(made, output, shallow=False):
-                raise OutputError(f"{output} exists already")
+        again = item.again and not self.job.force and os.path.isfile(output)
+        if again:
+            self._refuse_to_leave(output)
+        else:
+            self._refuse(output)
+        content, sizes = self._make(source, output)
+        if again:
+            _compare(content, output)
+        else:
+            self._write(content, output)
         return sizes
+
+    def _make(self, source: str, output: str) -> tuple[bytes, dict[str, Any]]:
+        """What is to be in the file `output`, and sizes."""
+        if self.job.direction == "compress":
+            return self._compress(source)
+        return self._decompress(source, output)
 
     def _path(self, name: str) -> str:
         return os.path.join(self.job.base, name)
@@ -132,24 +129,22 @@ class Worker:
         if leaves(self._path(self.job.target), output):
             raise OutputError(f"cannot write {output}: a link leads out of the destination")
 
-    def _make_folder_of(self, output: str) -> None:
+    def _write(self, content: bytes, output: str) -> None:
         """A link may have come while the picture was worked on, so look again."""
+        from hdcodec._atomic import write_bytes
+
         self._refuse_to_leave(output)
         folder = os.path.dirname(output)
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
+        write_bytes(output, content, force=self.job.force)
 
-    def _compress(self, source: str, output: str) -> dict[str, Any]:
-        from hdcodec._atomic import write_bytes
-
+    def _compress(self, source: str) -> tuple[bytes, dict[str, Any]]:
         picture, input_bytes = self._load(source)
-        codec = self._codec(self.job.model)
-        data = codec.compress(picture, **self.job.options)
-        self._make_folder_of(output)
-        write_bytes(output, data, force=self.job.force)
-        return _sizes(picture.rgb, input_bytes, len(data), len(data))
+        data = self._codec(self.job.model).compress(picture, **self.job.options)
+        return data, _sizes(picture.rgb, input_bytes, len(data), len(data))
 
     def _load(self, source: str) -> tuple[Picture, int]:
         from hdcodec import images
@@ -158,7 +153,7 @@ class Worker:
             picture, size = images.load(stream), os.fstat(stream.fileno()).st_size
         return images.flatten(picture, self.job.flatten) if self.job.flatten else picture, size
 
-    def _decompress(self, source: str, output: str) -> dict[str, Any]:
+    def _decompress(self, source: str, output: str) -> tuple[bytes, dict[str, Any]]:
         from hdcodec import images
 
         with open(source, "rb") as stream:
@@ -168,9 +163,9 @@ class Worker:
         image = codec.decompress(data, **limit, **self.job.options)
         if self.job.flatten:
             image = images.to_pil(images.flatten(images.from_pil(image), self.job.flatten))
-        self._make_folder_of(output)
-        images.save(image, output, force=self.job.force)
-        return _sizes(image, len(data), os.path.getsize(output), len(data))
+        content = io.BytesIO()
+        images.save(image, content, os.path.splitext(output)[1])
+        return content.getvalue(), _sizes(image, len(data), content.tell(), len(data))
 
     def _codec(self, model: str) -> Codec:
         if model not in self.codecs:
@@ -181,6 +176,13 @@ class Worker:
             except HdcError as fault:
                 raise _BrokenError(fault) from fault
         return self.codecs[model]
+
+
+def _compare(content: bytes, output: str) -> None:
+    """Let pass what a worker made that died before it could say so."""
+    with open(output, "rb") as stream:
+        if stream.read(len(content) + 1) != content:
+            raise OutputError(f"{output} exists already")
 
 
 class _BrokenError(Exception):
