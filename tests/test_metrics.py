@@ -170,15 +170,31 @@ def test_half_precision_and_channels_last(
     torch.testing.assert_close(stored, near, rtol=0.02, atol=1e-3)
 
 
-def test_dists_of_halved_maps_has_the_gradient_of_whole_ones(
-    random_weights: Path, pair: tuple[torch.Tensor, torch.Tensor]
+def flat(level: float) -> torch.Tensor:
+    return torch.full((2, 3, 64, 64), level)
+
+
+def smooth() -> torch.Tensor:
+    return torch.linspace(0.4, 0.6, 64).expand(2, 3, 64, 64)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("clear", [None, flat(1.0), flat(0.3), smooth()])
+def test_dists_has_the_gradient_that_autograd_finds(
+    random_weights: Path,
+    pair: tuple[torch.Tensor, torch.Tensor],
+    kind: torch.dtype,
+    clear: torch.Tensor | None,
 ) -> None:
     net = load_dists(random_weights)
-    clear, blurred = ([tap.bfloat16() for tap in net.features(x)] for x in pair)
-    halved, whole = ([tap.to(kind) for tap in blurred] for kind in (torch.bfloat16, torch.float32))
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.01 * torch.randn(2, 3, 64, 64, generator=generator)
+    pictures = pair if clear is None else (clear, clear - noise.abs())
+    wanted, mine = ([tap.to(kind) for tap in net.features(x)] for x in pictures)
     found = []
-    for moving, still in ((halved, clear), (whole, [tap.float() for tap in clear])):
-        for tap in moving:
+    for halved in (True, False):
+        moving, still = ([t.clone() if halved else t.float() for t in s] for s in (mine, wanted))
+        for tap in moving if halved else [*moving, *still]:
             tap.requires_grad_()
         distance = net.distance(moving, still)
         (distance * torch.tensor([1.0, 3.0])).sum().backward()

@@ -15,7 +15,8 @@ class Agreement(torch.autograd.Function):
 
     `a` and `b` N x C x H x W, `alpha` and `beta` 1 x C x 1 x 1 in float32; returns N numbers, the
     sums over channels of alpha times the first and beta times the second (Ding et al. 2020,
-    equations 5 and 6). Sums are in float32, products in the type of the maps. The gradient
+    equations 5 and 6). Sums are in float32, products in the type of the maps, from which numbers
+    near their means are taken before: a map that is nearly flat keeps its digits. The gradient
     reaches `a` alone.
     """
 
@@ -23,25 +24,29 @@ class Agreement(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
         """N numbers."""
         mean_a, mean_b = averaged(a), averaged(b)
-        between = averaged((a - b).square()) - (mean_a - mean_b).square()
-        variances = averaged(a.square()) + averaged(b.square())
-        variances = variances - mean_a.square() - mean_b.square()
+        near_a, near_b = mean_a.to(a.dtype), mean_b.to(b.dtype)
+        rest_a, rest_b = mean_a - near_a, mean_b - near_b
+        moved_a, moved_b = a - near_a, b - near_b
+        between = averaged((moved_a - moved_b).square()) - (rest_a - rest_b).square()
+        variances = averaged(moved_a.square()) + averaged(moved_b.square())
+        variances = variances - rest_a.square() - rest_b.square()
         spread, level = variances + STABLE, mean_a.square() + mean_b.square() + STABLE
         texture = (2 * mean_a * mean_b + STABLE) / level
         structure = (variances - between + STABLE) / spread
         by_b = 2 * beta / spread
         by_a = -structure * by_b
-        constant = 2 * alpha * (mean_b - texture * mean_a) / level - by_b * mean_b - by_a * mean_a
-        ctx.save_for_backward(a, b, by_a, by_b, constant)
+        constant = 2 * alpha * (mean_b - texture * mean_a) / level - by_b * rest_b - by_a * rest_a
+        ctx.save_for_backward(a, b, near_a, near_b, by_a, by_b, constant)
         return (alpha * texture + beta * structure).sum((1, 2, 3))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         """The gradient of `a`: a linear function of both maps in every channel."""
-        a, b, *factors = ctx.saved_tensors
+        a, b, near_a, near_b, *factors = ctx.saved_tensors
         share = gradient[:, None, None, None] / (a.shape[2] * a.shape[3])
         by_a, by_b, constant = ((share * factor).to(a.dtype) for factor in factors)
-        return torch.addcmul(constant, a, by_a).addcmul_(b, by_b), None, None, None
+        found = torch.addcmul(constant, a - near_a, by_a).addcmul_(b - near_b, by_b)
+        return found, None, None, None
 
 
 def averaged(x: Tensor) -> Tensor:

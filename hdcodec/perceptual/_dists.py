@@ -57,7 +57,7 @@ class DISTS(nn.Module):
     def distance(self, fa: Sequence[Tensor], fb: Sequence[Tensor]) -> Tensor:
         """N distances (float32) of two results of `features`.
 
-        Where maps are in bfloat16 and `fb` asks for no gradient, to three digits in half the time.
+        In half the time where `fb` asks for no gradient and `fa` does or maps are in bfloat16.
         """
         alphas, betas = (
             torch.split(self.alpha, self.sizes, 1),
@@ -66,7 +66,8 @@ class DISTS(nn.Module):
         with torch.autocast(fa[0].device.type, enabled=False):
             total = torch.ones(len(fa[0]), device=fa[0].device)
             for a, b, alpha, beta in zip(fa, fb, alphas, betas, strict=True):
-                if a.dtype == b.dtype == torch.bfloat16 and not b.requires_grad:
+                fast = a.requires_grad or a.dtype == torch.bfloat16
+                if fast and a.dtype == b.dtype and not b.requires_grad:
                     total = total - Agreement.apply(a, b, alpha, beta)  # type: ignore[no-untyped-call]
                     continue
                 texture, structure = similarity(a.float(), b.float())
