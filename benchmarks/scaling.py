@@ -61,6 +61,8 @@ def decode(source: Path, coded: Path, threads: int, device: str, quality: float)
 
 
 def loaded(threads: int, device: str) -> Any:
+    """A codec with the networks of one device in memory."""
+
     import torch
 
     from hdcodec import Codec
@@ -70,6 +72,7 @@ def loaded(threads: int, device: str) -> Any:
 
 
 def measured(work: Callable[[], object]) -> Row:
+    """Wall and processor seconds of some work, and the peak memory of this process so far."""
     clock, processor = time.perf_counter(), time.process_time()
     work()
     return {
@@ -93,6 +96,7 @@ def latest(path: Path) -> list[Row]:
 
 
 def print_table(rows: list[Row]) -> None:
+    """Markdown."""
     print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
     for row in rows:
         print("| " + " | ".join(map(str, row.values())) + " |")

@@ -142,6 +142,8 @@ def apart(function: Callable[..., Any], *arguments: object) -> Any:
 
 
 def available_devices() -> list[str]:
+    """Those that torch finds here."""
+
     import torch
 
     return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
@@ -166,6 +168,7 @@ def startup(runs: int) -> list[Row]:
 
 
 def median_of(runs: int, command: Sequence[str]) -> float:
+    """Seconds of a command, after a first run that does not count."""
     seconds = []
     for _ in range(runs + 1):
         start = time.perf_counter()
@@ -192,6 +195,7 @@ def machine() -> str:
 
 
 def processor() -> str:
+    """Its name, as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -201,6 +205,7 @@ def processor() -> str:
 
 
 def document(picture: Path, rows: Sequence[Row], starts: Sequence[Row]) -> str:
+    """The page docs/speed.md."""
     with Image.open(picture) as image:
         size = f"{image.width} x {image.height}"
     return f"""# Speed

@@ -36,6 +36,7 @@ HEAD = (
 
 
 def row(report: dict[str, Any], right_made: int) -> list[str]:
+    """The cells of one run."""
     about = report["environment"]
     right = sum(file["ok"] for file in report["files"])
     gaps = "-"
@@ -62,6 +63,7 @@ def count_verified(report: dict[str, Any], folder: Path) -> int:
 
 
 def verified(path: Path) -> str | None:
+    """The hash of the symbols in a file, None if it is not right."""
     try:
         return hdcodec.verify(path.read_bytes())
     except hdcodec.HdcError:

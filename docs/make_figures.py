@@ -32,6 +32,7 @@ def parse_crop(_: click.Context, __: click.Parameter, text: str | None) -> Box |
 def code(
     codec: hdcodec.Codec, bpp: float, fidelity: float, steps: int | None, image: Image.Image
 ) -> Coded:
+    """The file of a picture, and what it decodes to."""
     data = codec.compress(image, bpp=bpp)
     return Coded(data, codec.decompress(data, fidelity=fidelity, steps=steps))
 
