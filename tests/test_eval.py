@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -15,17 +16,20 @@ from hdcodec import HdcError, TargetError
 from hdcodec.cli import main
 from hdcodec.eval import (
     Curve,
+    Files,
     Report,
     Row,
     Store,
     at_rate,
     bd_rate,
     measure,
+    own_curves,
     picture_files,
     rival_curves,
     run,
 )
 from hdcodec.eval.figure import Coded, contact_sheet, not_smaller, side_by_side
+from hdcodec.eval.gallery import gallery
 
 METRICS = ["psnr", "msssim"]
 
@@ -158,6 +162,34 @@ def test_rows_hold_sizes_metrics_and_seconds(folder: Path, jpeg: Curve) -> None:
     assert rows[0]["bpp"] == len(data) * 8 / (200 * 170)
     assert all(row["encode_seconds"] > 0 and row["decode_seconds"] > 0 for row in rows)
     assert [row["psnr"] for row in rows[:4]] == sorted(row["psnr"] for row in rows[:4])
+
+
+def test_a_file_is_made_once_for_all_that_decode_it(folder: Path, jpeg: Curve) -> None:
+    calls, files = list[float](), Files()
+    curve, pictures = counting(jpeg, calls), picture_files(folder)
+    names = [f"jpeg dial={dial}" for dial in "ab"]
+    curves = [replace(curve, name=name, encoder="jpeg") for name in names]
+    rows = run(pictures, curves, ["psnr"], files=files)
+    assert [(row["codec"], row["setting"]) for row in rows[:4]] == [
+        (name, setting) for name in names for setting in (5, 10)
+    ]
+    assert rows[0]["bytes"] == rows[2]["bytes"] < rows[1]["bytes"] == rows[3]["bytes"]
+    shown = gallery(rows, ["psnr"], curves[1], pictures, files)
+    assert shown and shown.worst[0].row["codec"] == names[1]
+    assert calls == [5, 10, 5, 10]
+    run(pictures, [curve], ["psnr"], files=files)
+    assert len(calls) == 4
+    run(pictures, [replace(curve, name="another")], ["psnr"], files=files)
+    assert len(calls) == 8
+
+
+def test_own_curves_differ_in_files_only_by_the_search() -> None:
+    curves = own_curves([10], [0.0, 1.0], [None, 2])
+    curves += own_curves([10], search={"effort": 1})
+    curves += own_curves([10], search={"effort": 1, "tune": "perceptual"})
+    assert len({curve.name for curve in curves}) == 6
+    assert len({curve.encoder for curve in curves[:4]}) == 1
+    assert len({curve.encoder for curve in curves}) == 3
 
 
 def test_stored_points_are_not_coded_again(folder: Path, jpeg: Curve, tmp_path: Path) -> None:

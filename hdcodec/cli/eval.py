@@ -9,7 +9,7 @@ import click
 from hdcodec.cli import _options as options
 
 if TYPE_CHECKING:
-    from hdcodec.eval import Curve, Report
+    from hdcodec.eval import Curve
 
 POINTS = "points.jsonl"
 METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
@@ -101,8 +101,11 @@ def command(
     Values are means over the pictures, file sizes count every byte. Exit code 1 also where single
     pictures failed.
     """
-    from hdcodec.eval import Report, Store, check_names, picture_files, run
+    from hdcodec._atomic import write_bytes
+    from hdcodec.eval import Files, Report, Store, check_names, picture_files, run
+    from hdcodec.eval.gallery import gallery
     from hdcodec.eval.metrics import torch_device
+    from hdcodec.pages import evaluation_page
 
     names = check_names(metrics)
     paths = picture_files(folder)[:limit]
@@ -115,6 +118,7 @@ def command(
     anchor = anchor or next((curve.name for curve in curves if curve.name in against), None)
     if out:
         out.mkdir(parents=True, exist_ok=True)
+    files = Files()
     total = len(paths) * sum(len(curve.settings) for curve in curves)
     with _Progress(total, quiet or as_json) as progress:
         rows = run(
@@ -122,6 +126,7 @@ def command(
             curves,
             names,
             store=Store(out / POINTS if out else None),
+            files=files,
             weights=metric_weights,
             device=torch_device(device),
             advance=progress.advance,
@@ -130,7 +135,9 @@ def command(
     report = Report(rows, names, rates, anchor)
     if out:
         report.write(out)
-        _write_page(out, folder, report, curves, paths)
+        shown = gallery(rows, names, curves[0], paths, files) if curves else None
+        page = evaluation_page(report, folder.resolve().name, shown, POINTS)
+        write_bytes(out / "report.html", page, force=True)
     if as_json:
         click.echo(json.dumps(report.as_object() | {"failed": progress.failed}))
     elif not quiet:
@@ -151,18 +158,6 @@ def _curves(
     return (
         own_curves(qualities, **dials, model=model, device=device) if qualities else []
     ) + rivals
-
-
-def _write_page(
-    out: Path, folder: Path, report: "Report", curves: "list[Curve]", paths: list[Path]
-) -> None:
-    from hdcodec._atomic import write_bytes
-    from hdcodec.eval.gallery import gallery
-    from hdcodec.pages import evaluation_page
-
-    shown = gallery(report.rows, report.names, curves[0], paths) if curves else None
-    page = evaluation_page(report, folder.resolve().name, shown, POINTS)
-    write_bytes(out / "report.html", page, force=True)
 
 
 class _Progress:

@@ -23,7 +23,8 @@ class Curve:
     """One codec over a ladder of settings, coarsest first.
 
     `encode(image, setting)` gives the whole file, `decode(data, size)` a picture of that size from
-    the file alone. `version` changes whenever results may. `warm` codes one picture before timing.
+    the file alone. `version` changes whenever results may. `warm` is done once before timing.
+    Curves of the same `encoder` (default: the name) decode the same files.
     """
 
     name: str
@@ -31,7 +32,8 @@ class Curve:
     settings: tuple[float, ...]
     encode: Callable[[Image.Image, float], bytes]
     decode: Callable[[bytes, tuple[int, int]], Image.Image]
-    warm: bool = False
+    warm: Callable[[Image.Image], object] = lambda _: None
+    encoder: str = ""
 
 
 def own_curves(
@@ -72,7 +74,8 @@ def _own_curve(
     if search.get("effort"):
         parts.append(f"effort={search['effort']}")
         parts += ["tune=perceptual"] if search.get("tune") == "perceptual" else []
-    name = " ".join([*parts, *(f"{dial}={value:g}" for dial, value in chosen.items())])
+    encoder = " ".join(parts)
+    name = " ".join([encoder, *(f"{dial}={value:g}" for dial, value in chosen.items())])
 
     def encode(image: Image.Image, quality: float) -> bytes:
         data: bytes = codec.compress(image, quality=quality, **search)
@@ -82,7 +85,10 @@ def _own_curve(
         image: Image.Image = codec.decompress(data, **chosen)
         return image
 
-    return Curve(name, version, ladder, encode, decode, warm=True)
+    def warm(image: Image.Image) -> None:
+        codec.decompress(codec.compress(image, quality=ladder[0]), **chosen)
+
+    return Curve(name, version, ladder, encode, decode, warm, encoder)
 
 
 def fingerprint(model: str) -> str:

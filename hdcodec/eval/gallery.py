@@ -10,7 +10,7 @@ from PIL import Image
 from hdcodec.eval import summary
 from hdcodec.eval.codecs import Curve, shrink
 from hdcodec.eval.metrics import METRICS
-from hdcodec.eval.points import CODING_FAULTS, Original, Row, code
+from hdcodec.eval.points import CODING_FAULTS, Files, Original, Row
 
 RANKING = ("dists", "lpips_vgg", "lpips_alex", "msssim", "ssim", "psnr")
 EACH = 3
@@ -39,7 +39,11 @@ class Gallery:
 
 
 def gallery(
-    rows: Sequence[Row], names: Sequence[str], curve: Curve, paths: Iterable[Path]
+    rows: Sequence[Row],
+    names: Sequence[str],
+    curve: Curve,
+    paths: Iterable[Path],
+    files: Files | None = None,
 ) -> Gallery | None:
     """The extremes of a curve at its middle setting; None where nothing can be ranked.
 
@@ -52,9 +56,9 @@ def gallery(
         ranked = _ranked(found, metric)
         if ranked:
             count = min(EACH, len(ranked) // 2)
-            files = {path.name: path for path in paths}
-            worst = list(_examples(ranked[: max(1, count)], curve, files))
-            best = list(_examples(ranked[::-1][:count], curve, files))
+            seen = _Examples(curve, {path.name: path for path in paths}, files or Files())
+            worst = list(seen.of(ranked[: max(1, count)]))
+            best = list(seen.of(ranked[::-1][:count]))
             return Gallery(curve.name, setting, metric, worst, best)
     return None
 
@@ -65,12 +69,19 @@ def _ranked(rows: Iterable[Row], metric: str) -> list[Row]:
     return sorted(known, key=lambda row: row[metric], reverse=not METRICS[metric].higher_is_better)
 
 
-def _examples(rows: Iterable[Row], curve: Curve, files: dict[str, Path]) -> Iterator[Example]:
-    for row in rows:
-        try:
-            original = Original.load(files[row["image"]])
-            _, decoded = code(original, curve, row["setting"])
-        except CODING_FAULTS:
-            continue
-        factor = max(1.0, math.sqrt(row["width"] * row["height"] / SHOWN_PIXELS))
-        yield Example(row, shrink(original.image, factor), shrink(decoded, factor), factor)
+@dataclass(frozen=True)
+class _Examples:
+    curve: Curve
+    paths: dict[str, Path]
+    files: Files
+
+    def of(self, rows: Iterable[Row]) -> Iterator[Example]:
+        for row in rows:
+            try:
+                original = Original.load(self.paths[row["image"]])
+                file = self.files.get(original, self.curve, row["setting"])
+                decoded = self.curve.decode(file.data, original.image.size)
+            except CODING_FAULTS:
+                continue
+            factor = max(1.0, math.sqrt(row["width"] * row["height"] / SHOWN_PIXELS))
+            yield Example(row, shrink(original.image, factor), shrink(decoded, factor), factor)

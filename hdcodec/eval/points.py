@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -65,12 +65,36 @@ class Store:
                 file.write(f"{line}\n")
 
 
+class Encoded(NamedTuple):
+    """A file, and how long it took."""
+
+    data: bytes
+    seconds: float
+
+
+class Files:
+    """What was encoded, each file once for all curves that decode it."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str, float], Encoded] = {}
+
+    def get(self, original: Original, curve: Curve, setting: float) -> Encoded:
+        """The file of a picture at a setting."""
+        wanted = original.digest, curve.encoder or curve.name, setting
+        if wanted not in self._made:
+            started = time.perf_counter()
+            data = curve.encode(original.image, setting)
+            self._made[wanted] = Encoded(data, time.perf_counter() - started)
+        return self._made[wanted]
+
+
 def run(
     paths: Iterable[Path],
     curves: Sequence[Curve],
     names: Sequence[str],
     *,
     store: Store | None = None,
+    files: Files | None = None,
     weights: str | None = None,
     device: str = "cpu",
     advance: Callable[[str], None] = lambda _: None,
@@ -81,7 +105,8 @@ def run(
     `advance` is told the name of every point that is done. A picture or point that fails is left
     out and `fail` is told why; without `fail` its error is raised.
     """
-    plan = _Plan(curves, tuple(names), store or Store(), weights, device, advance, fail)
+    kept = store or Store(), files or Files()
+    plan = _Plan(curves, tuple(names), *kept, weights, device, advance, fail)
     return [row for path in paths for row in plan.picture(path)]
 
 
@@ -90,6 +115,7 @@ class _Plan:
     curves: Sequence[Curve]
     names: tuple[str, ...]
     store: Store
+    files: Files
     weights: str | None
     device: str
     advance: Callable[[str], None]
@@ -114,7 +140,7 @@ class _Plan:
         row = self.store.get(wanted, self.names)
         if row is None:
             try:
-                row, decoded = code(original, self._warmed(curve, original), setting)
+                row, decoded = self._code(original, curve, setting)
             except CODING_FAULTS as error:
                 self._failed(point, error)
                 return
@@ -123,12 +149,30 @@ class _Plan:
         self.advance(point)
         yield row
 
-    def _warmed(self, curve: Curve, original: Original) -> Curve:
-        """The curve, after one untimed pass the first time it is used."""
-        if curve.warm and curve.name not in self._warm:
-            code(original, curve, curve.settings[0])
+    def _code(self, original: Original, curve: Curve, setting: float) -> tuple[Row, Image.Image]:
+        """The row without its metrics, and the decoded picture."""
+        if curve.name not in self._warm:
+            curve.warm(original.image)
             self._warm.add(curve.name)
-        return curve
+        file = self.files.get(original, curve, setting)
+        started = time.perf_counter()
+        decoded = curve.decode(file.data, original.image.size)
+        seconds = time.perf_counter() - started
+        width, height = original.image.size
+        row = {
+            "codec": curve.name,
+            "version": curve.version,
+            "setting": setting,
+            "image": original.name,
+            "digest": original.digest,
+            "width": width,
+            "height": height,
+            "bytes": len(file.data),
+            "bpp": len(file.data) * 8 / (width * height),
+            "encode_seconds": file.seconds,
+            "decode_seconds": seconds,
+        }
+        return row, decoded
 
     def _failed(self, what: str, error: Exception) -> None:
         if self.fail is None:
@@ -137,30 +181,6 @@ class _Plan:
 
     def __post_init__(self) -> None:
         self._warm: set[str] = set()
-
-
-def code(original: Original, curve: Curve, setting: float) -> tuple[Row, Image.Image]:
-    """Encodes and decodes once: the row without its metrics, and the decoded picture."""
-    width, height = original.image.size
-    started = time.perf_counter()
-    data = curve.encode(original.image, setting)
-    encoded = time.perf_counter()
-    decoded = curve.decode(data, original.image.size)
-    done = time.perf_counter()
-    row = {
-        "codec": curve.name,
-        "version": curve.version,
-        "setting": setting,
-        "image": original.name,
-        "digest": original.digest,
-        "width": width,
-        "height": height,
-        "bytes": len(data),
-        "bpp": len(data) * 8 / (width * height),
-        "encode_seconds": encoded - started,
-        "decode_seconds": done - encoded,
-    }
-    return row, decoded
 
 
 def picture_files(folder: Path) -> list[Path]:
