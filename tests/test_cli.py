@@ -137,19 +137,6 @@ def test_info_does_not_import_torch(file: Path) -> None:
     assert "torch" not in modules
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["info", "{file}"]])
-def test_small_commands_start_fast(file: Path, arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "hdcodec", *(word.format(file=file) for word in arguments)]
-    seconds = []
-    for _ in range(5):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        seconds.append(usage.ru_utime + usage.ru_stime)
-    assert min(seconds) < 0.3
-
-
 # There and back
 
 
