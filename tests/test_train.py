@@ -352,6 +352,13 @@ def test_resuming_continues_the_counters(
     assert not torch.equal(old["model"][name], new["model"][name])
 
 
+def test_training_needs_no_coder() -> None:
+    code = "import sys, hdcodec.train.run; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" in done.stdout.split()
+    assert not {"constriction", "compressai"} & set(done.stdout.split())
+
+
 @pytest.mark.parametrize(("stage", "half"), [("lic", True), ("drv2", False)])
 def test_bfloat16_is_used_where_the_processor_has_it(
     trained: Path,
@@ -575,6 +582,32 @@ def test_a_folder_without_photos_is_an_error(tmp_path: Path) -> None:
 
 
 # ---- export ----
+
+
+def test_the_ladder_command_measures_every_pair(
+    trained: Path,
+    own_weights: Path,
+    metric_weights: Path,
+    tiny_config: Config,
+    small_cat: Image.Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hdcodec.train.ladder.GRID", (0, 200))
+    monkeypatch.setattr("hdcodec.train.ladder.KEPT", (0, 9))
+    export_weights(trained / "drv2.pt", own_weights, None, {}, tiny_config)
+    pictures, out = tmp_path / "pictures", tmp_path / "ladder.json"
+    pictures.mkdir()
+    small_cat.crop((0, 0, 128, 128)).save(pictures / "cat.png")
+    command = ["ladder", str(pictures), str(out), "--metric-weights", str(metric_weights)]
+    run = CliRunner().invoke(main, command, catch_exceptions=False)
+    points = [line.split() for line in run.output.splitlines() if line.startswith("quality")]
+    pairs = [(int(p[1]), int(p[3][:-1])) for p in points]
+    assert pairs == [(0, 0), (200, 0), (0, 9), (200, 9)]
+    few, much, few_kept, much_kept = (float(p[4]) for p in points)
+    assert few < few_kept and much < much_kept
+    ladder = json.loads(out.read_text())
+    assert len(ladder) == 201 and set(ladder) <= {0, 9}
 
 
 def test_exported_weights_make_and_read_files(

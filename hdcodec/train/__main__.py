@@ -135,11 +135,13 @@ def ladder_command(pictures: Path, out: Path, metric_weights: Path | None, devic
 @click.option("--metric-weights", type=click.Path(exists=True, path_type=Path))
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--seconds", default=20.0, show_default=True, help="Measured time per stage.")
+@click.option("--batch", default=16, show_default=True)
+@click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
 def throughput_command(
-    data: Path, metric_weights: Path | None, device: str, seconds: float
+    data: Path, metric_weights: Path | None, device: str, seconds: float, batch: int, crop: int
 ) -> None:
     """Images per second and share of time spent on data, per stage."""
-    measure_throughput(data, metric_weights, device, seconds)
+    measure_throughput(data, metric_weights, device, seconds, batch, crop)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 from hdcodec import images
 from hdcodec.codec import Codec
 from hdcodec.entropy.fixedpoint import QUALITIES
-from hdcodec.eval import measure
+from hdcodec.eval import Reference
 
 KEPT = (0, 3, 6, 9)
 GRID = tuple(range(0, QUALITIES, 40))
@@ -34,29 +34,33 @@ def measure_grid(
     Distortion is 150 MSE + LPIPS-Alex + DISTS, so that neither pixels, nor the network
     the codec was trained with, nor the one it was not trained with, decides alone.
     """
+    pairs = [(quality, kept) for kept in KEPT for quality in GRID]
+    rows = []
+    for path in pictures:
+        say(f"{path.name}, {len(rows) + 1} of {len(pictures)}")
+        rows.append(_measure(codec, path, pairs, weights))
     points = []
-    for kept in KEPT:
-        for quality in GRID:
-            rows = [_measure(codec, path, quality, kept, weights) for path in pictures]
-            point = Point(quality, kept, *np.mean(rows, axis=0).tolist())
-            say(f"quality {quality} kept {kept}: {point.bpp:.4f} bpp, {point.distortion:.4f}")
-            points.append(point)
+    for (quality, kept), found in zip(pairs, np.mean(rows, axis=0).tolist(), strict=True):
+        point = Point(quality, kept, *found)
+        say(f"quality {quality} kept {kept}: {point.bpp:.4f} bpp, {point.distortion:.4f}")
+        points.append(point)
     return points
 
 
 def _measure(
-    codec: Codec, path: Path, quality: int, kept: int, weights: Path | None
-) -> tuple[float, float]:
+    codec: Codec, path: Path, pairs: Sequence[tuple[int, int]], weights: Path | None
+) -> list[tuple[float, float]]:
+    """Rate and distortion of one picture at each pair of quality index and kept code."""
     image = images.load(path).rgb
-    data = codec.compress(image, quality=quality / 2, kept=kept, verify=False)
-    seen = measure(
-        image,
-        codec.decompress(data),
-        ("psnr", "lpips_alex", "dists"),
-        weights=str(weights) if weights else None,
-    )
-    distortion = 150 * 10 ** (-seen["psnr"] / 10) + seen["lpips_alex"] + seen["dists"]
-    return 8 * len(data) / (image.width * image.height), distortion
+    names = ("psnr", "lpips_alex", "dists")
+    original = Reference(image, names, weights=str(weights) if weights else None)
+    found = []
+    for quality, kept in pairs:
+        data = codec.compress(image, quality=quality / 2, kept=kept, verify=False)
+        seen = original.compare(codec.decompress(data))
+        distortion = 150 * 10 ** (-seen["psnr"] / 10) + seen["lpips_alex"] + seen["dists"]
+        found.append((8 * len(data) / (image.width * image.height), distortion))
+    return found
 
 
 def choose(points: Sequence[Point]) -> list[int]:

@@ -269,10 +269,15 @@ def export_weights(
 
 
 def measure_throughput(
-    data: Path, metric_weights: Path | None, device: str, seconds: float
+    data: Path,
+    metric_weights: Path | None,
+    device: str,
+    seconds: float,
+    batch: int = 16,
+    crop: int = 128,
 ) -> None:
     """Print one log line per stage, each trained for `seconds` from random weights."""
-    photos = read_photos(data, limit=400)
+    photos = read_photos(data, smallest=crop, limit=400)
     for stage in ORDER:
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings(out=Path(folder), minutes=seconds / 60, device=device, log_steps=4)
@@ -280,7 +285,7 @@ def measure_throughput(
             prepare(
                 stage,
                 model,
-                Crops(photos, size=128, batch=16, device=device),
+                Crops(photos, size=crop, batch=batch, device=device),
                 settings,
                 metric_weights,
             ).run()

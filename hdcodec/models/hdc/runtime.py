@@ -17,12 +17,13 @@ from safetensors.numpy import load as load_arrays
 from safetensors.torch import load
 from torch import Tensor
 
-from hdcodec._errors import DeviceError, WeightsError
+from hdcodec._errors import WeightsError
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.entropy.latents import HYPER_STRIDE, Symbolic
 from hdcodec.weights import Weights
 
 from .config import STRIDE, Config
+from .devices import has_bfloat16, pick_device
 from .drv import DEFAULT_STEPS, sampling_noise
 from .lic import Lic
 from .model import Ablation, HdcModel
@@ -241,27 +242,6 @@ class Networks:
         """H x W x C -> 1 x C x H x W on the device."""
         x = torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]
         return x.to(self.device).contiguous(memory_format=torch.channels_last)
-
-
-def pick_device(name: str) -> torch.device:
-    """ "auto", "cpu", "cuda" or "cuda:n" -> device; raises DeviceError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"unknown device {name!r}") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"device {name!r} is not there")
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"device {name!r} is not supported; use cpu or cuda")
-    return device
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware; False on any other device."""
-    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cpu" and asked is not None and bool(asked())
 
 
 def _array(x: Tensor) -> NDArray[Any]:
