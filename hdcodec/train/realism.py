@@ -14,7 +14,7 @@ from hdcodec.perceptual import DISTS, turned
 
 from .figures import Figures, mean
 
-DISTS_WEIGHT = 10.0
+DISTS_WEIGHT = 13.0
 ADVERSARY_WEIGHT = 0.1
 CRITIC_WEIGHT = 0.25
 STORED = 0.2

@@ -18,7 +18,7 @@ from hdcodec.perceptual import LPIPS, view
 from .draws import normal, random_fidelity, random_keep, random_quality
 from .figures import Figures, figures_of, mean, psnr
 
-LPIPS_WEIGHT = (3.0, 0.8)
+LPIPS_WEIGHT = (4.0, 0.65)
 """Weight of a picture's LPIPS at fidelity 0 and 1; the LIC image has the latter."""
 
 
