@@ -34,6 +34,7 @@ COLOURS = {
     9: "black",
     10: "tab:olive",
     11: "tab:cyan",
+    12: "gold",
 }
 
 
