@@ -35,7 +35,7 @@ def measure_grid(
     the codec was trained with, nor the one it was not trained with, decides alone.
     """
     pairs = [(quality, kept) for kept in KEPT for quality in GRID]
-    rows = []
+    rows: list[list[tuple[float, float]]] = []
     for path in pictures:
         say(f"{path.name}, {len(rows) + 1} of {len(pictures)}")
         rows.append(_measure(codec, path, pairs, weights))
