@@ -1,7 +1,7 @@
 """Draws what a search at the encoder does: original, without and with it, at equal bytes.
 
 python docs/make_search.py docs/search.webp PICTURE... --metric-weights METRICS
-    [--quality 45] [--effort 8] [--fidelity 0.75] [--crop 100,150,484,450]
+    [--quality 45] [--effort 1] [--fidelity 0.75] [--crop 100,150,484,450]
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from hdcodec.images import load
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--quality", default=45.0, show_default=True)
-@click.option("--effort", default=8, show_default=True)
+@click.option("--effort", default=1, show_default=True)
 @click.option("--fidelity", default=0.75, show_default=True)
 @click.option("--crop", default="100,150,484,450", show_default=True, help="left,top,right,bottom")
 def main(
