@@ -15,6 +15,7 @@ With `--hours`, the core-hours of training behind each revision, a metric is fit
 a power of them, and the hours are printed after which it would reach what `--reach` names, if it
 kept falling at this pace. Hours may be counted in several ways, and every `--floor` is tried with
 each: where one above the wanted value fits as well, the curve does not say that training is enough.
+PSNR, which rises, is fitted as the root of the mean square error, in levels of 255, that it means.
 """
 
 from __future__ import annotations
@@ -150,6 +151,11 @@ def pace(hours: list[float], values: list[float], floor: float) -> Pace:
     return Pace(floor, math.exp(start), float(power), float(np.sqrt(np.square(missed).mean())))
 
 
+def falling(metric: str, value: float) -> float:
+    """The value of a metric, of PSNR the error in levels."""
+    return 255 * 10 ** (-value / 20) if metric == "psnr" else value
+
+
 def listed(text: str) -> list[float]:
     """Comma-separated numbers."""
     return [float(number) for number in text.split(",")]
@@ -189,7 +195,7 @@ def main(
                 print(f"| {revision} | {dial} | {rows[dial][-1]} |", flush=True)
     for target, counted, (dial, found) in product(reach, hours, rows.items()):
         name, _, wanted = target.partition("=")
-        values = [getattr(row, name) for row in found]
+        values = [falling(name, getattr(row, name)) for row in found]
         for least in listed(floor):
             if least >= min(values):
                 raise click.UsageError(f"{name} has fallen below the floor {least:g}")
@@ -197,7 +203,7 @@ def main(
             print(
                 f"{counted.split(',')[-1]} hours, fidelity {dial}: {name} - {least:g} ~ "
                 f"hours^{fit.power:.3f}, misses {fit.error:.4f}, "
-                f"{wanted} {fit.reaches(float(wanted))}"
+                f"{wanted} {fit.reaches(falling(name, float(wanted)))}"
             )
 
 

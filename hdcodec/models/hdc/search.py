@@ -22,7 +22,9 @@ from .drv import DEFAULT_STEPS
 from .lic import LEAST_LOG_SCALE, MSE_WEIGHT, Lic, gaussian_bits, rounded, trade_off
 from .model import HdcModel
 
-RATE = 0.06
+RATE = 0.12
+"""Of the first step, in latents; it falls linearly to a fifth."""
+
 STEADY = 30.0
 """Gradients (bits per unit of a latent) far below it move a latent in proportion to them."""
 
@@ -32,7 +34,10 @@ PATIENCE = 3
 SQUARED_ERROR = 1.4 * MSE_WEIGHT
 """As in training without LPIPS."""
 
-PERCEPTUAL_RATE, PERCEPTUAL_STEADY = 0.05, 80.0
+PERCEPTUAL_RATE, PERCEPTUAL_STEADY = 0.1, 40.0
+FEW = 12
+"""Steps for which that rate is right; more need a lower one."""
+
 STRAYED = 1.1
 """Costs above the usual, more than views of a picture differ, at which the search goes back to the
 best so far and halves its rate."""
@@ -79,7 +84,7 @@ def search(
     at = _start(y, z)
     generator = torch.Generator("cpu").manual_seed(0)
     rate, since = RATE, 0
-    optimizer = _optimizer(at, rate)
+    optimizer = _optimizer(at)
     best, place = None, at
     for step in range(steps + 1):
         trial = _try(lic, x, at[0], at[1], quality, generator)
@@ -92,8 +97,9 @@ def search(
         if since > PATIENCE:
             rate, since = rate / 2, 0
             at = [v.clone().requires_grad_() for v in place]
-            optimizer = _optimizer(at, rate)
+            optimizer = _optimizer(at)
             continue
+        optimizer.param_groups[0]["lr"] = rate * (1 - 0.8 * step / steps)
         optimizer.zero_grad()
         trial.loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -128,7 +134,7 @@ def search_perceptual(
             return coding.bits + float(judged(coding, None)), coding.latent, coding.z
 
     at = _start(y, z)
-    first, rate = settled(at), PERCEPTUAL_RATE
+    first, rate = settled(at), PERCEPTUAL_RATE * (FEW / steps) ** 0.75
     optimizer = _perceptual_optimizer(at)
     usual, best, place = math.inf, math.inf, at
     for step in range(steps):
@@ -151,15 +157,15 @@ def search_perceptual(
 
 
 def _perceptual_optimizer(at: list[Tensor]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(at, betas=(0.8, 0.95), eps=PERCEPTUAL_STEADY)
+    return torch.optim.Adam(at, betas=(0.5, 0.9), eps=PERCEPTUAL_STEADY)
 
 
 def _start(y: Tensor, z: Tensor) -> list[Tensor]:
     return [v.float().clamp(-SYMBOL_MAX, SYMBOL_MAX).clone().requires_grad_() for v in (y, z)]
 
 
-def _optimizer(at: list[Tensor], rate: float) -> torch.optim.Optimizer:
-    return torch.optim.Adam(at, rate, betas=(0.9, 0.98), eps=STEADY)
+def _optimizer(at: list[Tensor]) -> torch.optim.Optimizer:
+    return torch.optim.Adam(at, betas=(0.5, 0.9), eps=STEADY)
 
 
 def _decoded(model: HdcModel, latent: Tensor, quality: Tensor, noise: Tensor) -> Tensor:
