@@ -1,6 +1,6 @@
 """How far pictures decoded in tiles are from the same pictures decoded whole.
 
-    python benchmarks/seams.py PICTURE... [--qualities 0,10,40,80] [--side 512]
+    python benchmarks/seams.py PICTURE... [--qualities 0,10,40,80] [--side 512] [--float32]
 
 The tiles are the smallest that there are, 384 pixels a side with their surroundings, so no pixel is
 far from a seam. Differences are those of eight-bit values.
@@ -35,9 +35,13 @@ def gaps(whole: Codec, tiled: Codec, image: Image.Image, quality: float, kept: i
 @click.option("--kept", default=5, show_default=True)
 @click.option("--side", default=512, show_default=True, help="Pixels that are cut from the middle.")
 @click.option("--device", default="cpu", show_default=True)
-def main(pictures: tuple[Path, ...], qualities: str, kept: int, side: int, device: str) -> None:
+@click.option("--float32", is_flag=True, help="Decode in float32 on every CPU.")
+def main(
+    pictures: tuple[Path, ...], qualities: str, kept: int, side: int, device: str, float32: bool
+) -> None:
     """Print a table of the differences over all PICTURES."""
     whole = Codec(device=device)
+    whole.networks.half = whole.networks.half and not float32
     tiled = copy.copy(whole)
     tiled.networks = copy.copy(whole.networks)
     tiled.networks.area = LEAST_AREA

@@ -77,8 +77,9 @@ def test_a_picture_that_fits_is_one_tile(height: int, width: int) -> None:
 
 # ---- float networks on tiles ----
 
-WORST, MEAN = 6, 0.1
-"""Of 255: how far a picture decoded in the smallest tiles may be from the one decoded whole."""
+WORST, MEAN = 6, 0.15
+"""Of 255: how far a picture decoded in the smallest tiles may be from the one decoded whole.
+Rounding in bfloat16 alone makes a mean of 0.1 where quality is low."""
 
 
 @pytest.mark.parametrize(
