@@ -84,7 +84,7 @@ def search(
     at = _start(y, z)
     generator = torch.Generator("cpu").manual_seed(0)
     rate, since = RATE, 0
-    optimizer = _optimizer(at)
+    optimizer = _optimizer(at, STEADY)
     best, place = None, at
     for step in range(steps + 1):
         trial = _try(lic, x, at[0], at[1], quality, generator)
@@ -97,7 +97,7 @@ def search(
         if since > PATIENCE:
             rate, since = rate / 2, 0
             at = [v.clone().requires_grad_() for v in place]
-            optimizer = _optimizer(at)
+            optimizer = _optimizer(at, STEADY)
             continue
         optimizer.param_groups[0]["lr"] = rate * (1 - 0.8 * step / steps)
         optimizer.zero_grad()
@@ -135,7 +135,7 @@ def search_perceptual(
 
     at = _start(y, z)
     first, rate = settled(at), PERCEPTUAL_RATE * (FEW / steps) ** 0.75
-    optimizer = _perceptual_optimizer(at)
+    optimizer = _optimizer(at, PERCEPTUAL_STEADY)
     usual, best, place = math.inf, math.inf, at
     for step in range(steps):
         coding = _coded(model.lic, at[0], at[1], quality, generator, silent=True)
@@ -143,7 +143,7 @@ def search_perceptual(
         cost = coding.bits + float(distance.detach())
         if cost > STRAYED * usual:
             at, rate = [v.clone().requires_grad_() for v in place], rate / 2
-            optimizer = _perceptual_optimizer(at)
+            optimizer = _optimizer(at, PERCEPTUAL_STEADY)
             continue
         usual = cost if math.isinf(usual) else usual + 0.3 * (cost - usual)
         if cost < best:
@@ -156,16 +156,12 @@ def search_perceptual(
     return latent, rounded_z
 
 
-def _perceptual_optimizer(at: list[Tensor]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(at, betas=(0.5, 0.9), eps=PERCEPTUAL_STEADY)
-
-
 def _start(y: Tensor, z: Tensor) -> list[Tensor]:
     return [v.float().clamp(-SYMBOL_MAX, SYMBOL_MAX).clone().requires_grad_() for v in (y, z)]
 
 
-def _optimizer(at: list[Tensor]) -> torch.optim.Optimizer:
-    return torch.optim.Adam(at, betas=(0.5, 0.9), eps=STEADY)
+def _optimizer(at: list[Tensor], steady: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(at, betas=(0.5, 0.9), eps=steady)
 
 
 def _decoded(model: HdcModel, latent: Tensor, quality: Tensor, noise: Tensor) -> Tensor:
