@@ -54,6 +54,16 @@ def photo_files() -> dict[str, Path]:
     return paths
 
 
+@pytest.fixture(scope="session")
+def data(photo_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two photographs, one of them large enough for the sheets of samples."""
+    folder = tmp_path_factory.mktemp("photos")
+    for name, size in [("astronaut", (256, 256)), ("cat", (160, 130))]:
+        with Image.open(photo_files[name]) as image:
+            image.convert("RGB").resize(size).save(folder / f"{name}.png")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def codec() -> Codec:
     return Codec(device="cpu")

@@ -30,7 +30,7 @@ from hdcodec.train import draws
 from hdcodec.train.__main__ import main
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import export
-from hdcodec.train.loop import Settings
+from hdcodec.train.loop import Settings, cosine
 from hdcodec.train.optimizer import Optimizer, is_matrix
 from hdcodec.train.restore import restore
 from hdcodec.train.run import (
@@ -56,16 +56,6 @@ def metric_weights() -> Path:
     folder = Path(os.environ.get("HDC_METRIC_WEIGHTS", beside))
     if not folder.is_dir():
         pytest.skip("no trained metric weights: HDC_METRIC_WEIGHTS names their folder")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def data(photo_files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two photographs, one of them large enough for the sheets of samples."""
-    folder = tmp_path_factory.mktemp("photos")
-    for name, size in [("astronaut", (256, 256)), ("cat", (160, 130))]:
-        with Image.open(photo_files[name]) as image:
-            image.convert("RGB").resize(size).save(folder / f"{name}.png")
     return folder
 
 
@@ -493,6 +483,20 @@ def test_workers_train_one_model(
         assert not torch.equal(first["model"][name], second["model"][name]), name
     with pytest.raises(ValueError, match="is of 2 workers"):
         train("lic", max_steps=4, resume=True, **options | {"workers": 1})
+
+
+def test_steps_alone_decide_what_comes_out(
+    data: Path, metric_weights: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"metric_weights": metric_weights, "config": tiny_config, "batch": 2}
+    for name, pause in (("first", 0.0), ("second", 0.2)):
+        time.sleep(pause)
+        train("lic", data=data, out=tmp_path / name, minutes=600, max_steps=4, **options)
+    first, second = (checkpoint(tmp_path / name / "lic.pt") for name in ("first", "second"))
+    for name, tensor in first["model"].items():
+        assert torch.equal(tensor, second["model"][name]), name
+    rates = [group["lr"] for group in first["optimizer"][0][0]["param_groups"]]
+    assert rates == [pytest.approx(1e-3 * cosine(0.75, 0.03))]
 
 
 def test_several_workers_are_for_the_cpu(data: Path, tmp_path: Path) -> None:

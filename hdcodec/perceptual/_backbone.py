@@ -14,6 +14,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Pool = Callable[[Tensor], Tensor]
+Layer = Callable[[nn.Conv2d, Tensor], Tensor]
 ConvWeights = Sequence[tuple[Tensor, Tensor]]
 
 
@@ -71,13 +72,19 @@ def max_pool(net: str) -> Pool:
     return lambda x: F.max_pool2d(x, kernel, 2)
 
 
+def rectified(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A convolution and its ReLU."""
+    return F.relu(folded(conv, x) if x.is_cuda and conv.stride[0] > 1 else conv(x))
+
+
 class Backbone(nn.Module):
     """Maps pictures to the five activation maps behind LPIPS and DISTS.
 
     Input: N x 3 x H x W in [0, 1], any float type; sides of at least `min_side`.
     Output: five tensors N x C x h x w (`channels` holds the five C), after the ReLU, in the type of
     the weights or of the surrounding autocast. `convs.bfloat16()` stores the weights in half the
-    space. Frozen; gradients flow to the input. Raises WeightsError where weights do not fit.
+    space. Frozen; gradients flow to the input. `pool` and `layer` may be replaced by what computes
+    the same. Raises WeightsError where weights do not fit.
     """
 
     def __init__(self, net: str, weights: ConvWeights, pool: Pool | None = None) -> None:
@@ -85,6 +92,7 @@ class Backbone(nn.Module):
         self.net = net
         self.stages = layout(net)
         self.pool = pool or max_pool(net)
+        self.layer: Layer = rectified
         self.convs = nn.ModuleList(c.module() for stage in self.stages for c in stage.convs)
         self.mean: Tensor
         self.std: Tensor
@@ -113,7 +121,7 @@ class Backbone(nn.Module):
             if stage.pooled:
                 x = self.pool(x)
             for _ in stage.convs:
-                x = F.relu(_convolved(cast(nn.Conv2d, next(convs)), x))
+                x = self.layer(cast(nn.Conv2d, next(convs)), x)
             taps.append(x)
         return taps
 
@@ -132,13 +140,6 @@ class Backbone(nn.Module):
             with torch.no_grad():
                 conv.weight.copy_(kernel)
                 conv.bias.copy_(bias)
-
-
-def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    if x.is_cuda and conv.stride[0] > 1:
-        return folded(conv, x)
-    y: Tensor = conv(x)
-    return y
 
 
 def folded(conv: nn.Conv2d, x: Tensor) -> Tensor:

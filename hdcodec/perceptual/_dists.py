@@ -1,6 +1,6 @@
 """DISTS (Ding et al., TPAMI 2020)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -12,6 +12,7 @@ from hdcodec.perceptual._agreement import STABLE, Agreement
 from hdcodec.perceptual._backbone import Backbone, channel_vector
 
 POOL_FLOOR = 1e-12
+Weighed = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def l2_pool(x: Tensor) -> Tensor:
@@ -28,7 +29,8 @@ class DISTS(nn.Module):
 
     Input: N x 3 x H x W in [0, 1]. Output: N distances, float32, also under autocast.
     `backbone` is VGG16 with `l2_pool`; `alpha` and `beta` hold one number per channel of the
-    picture and of the five taps. Raises WeightsError where they do not.
+    picture and of the five taps. Raises WeightsError where they do not. `agreement` may be
+    replaced by what computes the same.
     """
 
     def __init__(self, backbone: Backbone, alpha: Tensor, beta: Tensor) -> None:
@@ -40,6 +42,7 @@ class DISTS(nn.Module):
                 f"not {sum(self.sizes)}"
             )
         self.backbone = backbone
+        self.agreement: Weighed = Agreement.apply
         total = alpha.sum() + beta.sum()
         self.alpha: Tensor
         self.beta: Tensor
@@ -68,7 +71,7 @@ class DISTS(nn.Module):
             for a, b, alpha, beta in zip(fa, fb, alphas, betas, strict=True):
                 fast = a.requires_grad or a.dtype == torch.bfloat16
                 if fast and a.dtype == b.dtype and not b.requires_grad:
-                    total = total - Agreement.apply(a, b, alpha, beta)  # type: ignore[no-untyped-call]
+                    total = total - self.agreement(a, b, alpha, beta)
                     continue
                 texture, structure = similarity(a.float(), b.float())
                 total = total - (alpha * texture + beta * structure).sum((1, 2, 3))

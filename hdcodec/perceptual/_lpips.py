@@ -1,6 +1,6 @@
 """LPIPS v0.1 (Zhang et al., CVPR 2018)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from hdcodec._errors import WeightsError
 from hdcodec.perceptual._backbone import Backbone, channel_vector
+
+Gap = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 # The published code adds this to the norm; as a floor it leaves a gradient at the zero vector.
 NORM_FLOOR = 1e-10
@@ -19,6 +21,7 @@ class LPIPS(nn.Module):
 
     Input: N x 3 x H x W in [0, 1]. Output: N distances, float32, also under autocast.
     A loss that meets the same reference again keeps `features(reference)` and calls `distance`.
+    `gap` may be replaced by what computes the same.
     Raises WeightsError where `weights` (one vector of C numbers per tap) do not fit the backbone.
     """
 
@@ -28,6 +31,7 @@ class LPIPS(nn.Module):
         if sizes != backbone.channels:
             raise WeightsError(f"{backbone.net}: LPIPS weights {sizes}, not {backbone.channels}")
         self.backbone = backbone
+        self.gap: Gap = weighted_gap
         for number, weight in enumerate(weights):
             self.register_buffer(f"lin{number}", channel_vector(weight))
 
@@ -45,9 +49,14 @@ class LPIPS(nn.Module):
             total = torch.zeros(len(fa[0]), device=fa[0].device)
             for number, (a, b) in enumerate(zip(fa, fb, strict=True)):
                 weight = cast(Tensor, getattr(self, f"lin{number}"))
-                gap = (unit(a) - unit(b)).square()
-                total = total + F.conv2d(gap, weight.float()).mean((1, 2, 3))
+                total = total + self.gap(a, b, weight)
         return total
+
+
+def weighted_gap(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Mean over all positions of the weighted squared difference of directions: two maps
+    N x C x H x W and 1 x C x 1 x 1 -> N, float32."""
+    return F.conv2d((unit(a) - unit(b)).square(), weight.float()).mean((1, 2, 3))
 
 
 def unit(x: Tensor) -> Tensor:

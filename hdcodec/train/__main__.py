@@ -66,10 +66,12 @@ def _add_stage(name: str) -> None:
         show_default=True,
         help="Processes of the CPU, one thread and a batch each.",
     )
-    @click.option("--max-steps", type=int, help="Stop after this many steps, too.")
+    @click.option("--max-steps", type=int, help="Of the schedule, if they end before.")
     @click.option("--save-minutes", default=4.0, show_default=True, help="Between two checkpoints.")
     @click.option("--limit", type=int, help="Use only the first N photos.")
     @click.option("--seed", default=0, show_default=True)
+    @click.option("--copies", is_flag=True, help="Keep the weights in bfloat16, too.")
+    @click.option("--kernels", is_flag=True, help="On a GPU: Triton kernels for LPIPS and DISTS.")
     def command(**options: object) -> None:
         try:
             train(name, **options)  # type: ignore[arg-type]

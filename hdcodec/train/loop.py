@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .copies import Copies
 from .data import Crops
 from .figures import Figures
 from .optimizer import Optimizer
@@ -32,7 +33,9 @@ class Settings:
     The rate rises for `warmup_steps` or a tenth of the time, whichever ends first.
     `begin` is the part of the stage's schedule of losses that is skipped (not of its learning
     rate's), for a model that has been through it. With `record`, on a GPU, steps are recorded and
-    played again, which a loss that changes with progress does not allow.
+    played again, which a loss that changes with progress does not allow. With `copies` networks
+    compute with weights kept in bfloat16 (`Copies`); `kernels` are those of LPIPS and DISTS
+    (`fused`).
     """
 
     out: Path
@@ -50,6 +53,8 @@ class Settings:
     resume: bool = False
     max_steps: int | None = None
     record: bool = False
+    copies: bool = False
+    kernels: bool = False
 
 
 @dataclass
@@ -106,6 +111,8 @@ class Trainer:
         pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
         self.averaged: list[Tensor] = [a for a, b in pairs if b.requires_grad]
         self.averaging: list[Tensor] = [b for _, b in pairs if b.requires_grad]
+        self.copies = Copies(model, trained) if settings.copies else None
+        self.clipped = trained if self.copies is None else [self.copies.gradient]
         self.step, self.seconds = 0, 0.0
         self.replay = Replay(self._update) if settings.record else None
         if settings.resume:
@@ -122,7 +129,7 @@ class Trainer:
             tick = time.monotonic()
             batch = self.crops(self._turn())
             data_seconds += time.monotonic() - tick
-            averages.add(self._step(batch, self.seconds / budget))
+            averages.add(self._step(batch, self._progress()))
             now = time.monotonic()
             self.seconds = self.team.agree(now - start)
             if self.step % self.set.log_steps == 0:
@@ -137,6 +144,12 @@ class Trainer:
                     self.refresh(self.average)
         self.save()
         return self.average
+
+    def _progress(self) -> float:
+        """How much of the budget is spent, 0..1: of the minutes, or of the steps where that is
+        more."""
+        steps = self.step / self.set.max_steps if self.set.max_steps else 0.0
+        return max(self.seconds / (self.set.minutes * 60), steps)
 
     def _turn(self) -> int:
         """This step's number among those of all processes."""
@@ -159,13 +172,19 @@ class Trainer:
         with autocast(self.set.device):
             loss, figures = self.loss(batch, progress, generator)
         self.optimizer.zero_grad()
+        if self.copies is not None:
+            self.copies.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        if self.copies is not None:
+            self.copies.collect()
         self._average_gradients()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.set.clip)
-        for p in self.parameters:
+        norm = nn.utils.clip_grad_norm_(self.clipped, self.set.clip)
+        for p in self.clipped:
             if p.grad is not None:
                 p.grad.nan_to_num_(0.0, 0.0, 0.0)  # all of them where the norm is not finite
         self.optimizer.step()
+        if self.copies is not None:
+            self.copies.refresh()
         return {"loss": loss.detach(), "norm": norm.nan_to_num(0.0, 0.0, 0.0), **figures}
 
     def _average_gradients(self) -> None:
@@ -201,7 +220,7 @@ class Trainer:
             return
         self.set.out.mkdir(parents=True, exist_ok=True)
         state = {
-            "model": self.model.state_dict(),
+            "model": self._state(),
             "average": self.average.state_dict(),
             "optimizer": optimizers,
             "step": self.step,
@@ -213,12 +232,18 @@ class Trainer:
         torch.save(state, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
 
+    def _state(self) -> dict[str, Tensor]:
+        masters = {} if self.copies is None else self.copies.masters
+        return self.model.state_dict() | {name: p.detach() for name, p in masters.items()}
+
     def _load(self) -> None:
         path = self.set.out / f"{self.stage}.pt"
         if not path.exists():
             return
         state = torch.load(path, map_location=self.set.device, weights_only=True)
         self.model.load_state_dict(state["model"])
+        if self.copies is not None:
+            self.copies.load(state["model"])
         self.average.load_state_dict(state["average"])
         if len(state["optimizer"]) != self.team.size:
             raise ValueError(f"{path} is of {len(state['optimizer'])} workers")

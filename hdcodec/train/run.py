@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,18 @@ def train_in(
     save_minutes: float = 4.0,
     limit: int | None = None,
     seed: int = 0,
+    copies: bool = False,
+    kernels: bool = False,
     config: Config | None = None,
 ) -> None:
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
     `graft` names parts to take from other checkpoints, "CHECKPOINT=part,part", now and again
     after every checkpoint of this stage, so that it can follow a stage that is still running.
-    `config` gives the sizes of the networks, the family's own by default.
+    `copies` and `kernels` are those of `Settings`. `config` gives the sizes of the networks, the
+    family's own by default.
     """
+    _check_precision(device, copies, kernels, graft)
     if threads or team.size > 1:
         torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
@@ -96,6 +101,8 @@ def train_in(
         max_steps=max_steps,
         save_minutes=save_minutes,
         record=device == "cuda" and stage_named(stage).steady,
+        copies=copies,
+        kernels=kernels,
     )
     trainer = prepare(
         stage,
@@ -111,6 +118,17 @@ def train_in(
     if team.rank:
         return
     write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
+
+
+def _check_precision(device: str, copies: bool, kernels: bool, graft: Sequence[str]) -> None:
+    if copies and compute_type(device) != torch.bfloat16:
+        raise ValueError(f"{device} does not multiply bfloat16: it trains without copies in it")
+    if copies and graft:
+        raise ValueError("no grafts where weights have copies")
+    if kernels and torch.device(device).type != "cuda":
+        raise ValueError("the kernels are for a GPU")
+    if kernels and find_spec("triton") is None:
+        raise ValueError("the kernels need Triton, which is not installed")
 
 
 def prepare(
@@ -132,6 +150,10 @@ def prepare(
         module.requires_grad_(True)
     lpips = _lpips(metric_weights, settings.device)
     realism = _realism(metric_weights, settings.device) if plan.realism else None
+    if settings.kernels:
+        from .fused import fuse
+
+        fuse(lpips, None if realism is None else realism.dists)
     if realism is not None and players:
         realism.players().load_state_dict(players)
     loss = plan.loss(model, lpips, realism)
