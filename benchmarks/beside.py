@@ -1,7 +1,7 @@
 """Points of `hdc eval` beside curves of other codecs that something else has measured.
 
     python benchmarks/beside.py RESULTS/points.jsonl CURVES --anchor avif --anchor vvc,vvc@x2
-        [--codec "hdc fidelity=1"] [--bpp 0.02,0.03,0.05,0.1,own]
+        [--codec "hdc fidelity=1"] [--bpp 0.02,0.03,0.05,0.1,own] [--percent]
 
 CURVES holds one JSON object a line with `codec`, `image`, `bpp` and metrics under the names of
 `hdc eval`. Pictures go by the digits of their names, so kodim05.png and 05 are the same one. Names
@@ -15,6 +15,7 @@ takes.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import click
@@ -41,21 +42,33 @@ def show(value: tuple[float, int], digits: int) -> str:
     return f"{value[0]:.{digits}f} ({value[1]})" if value[1] else "-"
 
 
-def gaps(ours: list[Row], theirs: list[Row], metric: str, rate: str) -> list[float]:
-    """By how much a metric of one picture differs at a rate, or at each of our own."""
+def pairs(ours: list[Row], theirs: list[Row], metric: str, rate: str) -> list[tuple[float, float]]:
+    """A metric of one picture, ours and theirs, at a rate or at each of our own."""
     if rate == OWN:
-        return [row[metric] - mean_at(theirs, metric, row["bpp"])[0] for row in ours]
-    return [mean_at(ours, metric, float(rate))[0] - mean_at(theirs, metric, float(rate))[0]]
+        return [(row[metric], mean_at(theirs, metric, row["bpp"])[0]) for row in ours]
+    return [(mean_at(ours, metric, float(rate))[0], mean_at(theirs, metric, float(rate))[0])]
 
 
-def differences(ours: list[Row], theirs: list[Row], metric: str, rates: list[str]) -> list[str]:
+def difference(found: list[tuple[float, float]], percent: bool) -> tuple[float, int]:
+    """The mean gap of pairs where both are known, or its share of the mean of the second, and their
+    number."""
+    known = [pair for pair in found if not math.isnan(pair[0] - pair[1])]
+    gap, count = mean([mine - other for mine, other in known])
+    share = 100 / mean([other for _, other in known])[0] if percent else 1.0
+    return share * gap, count
+
+
+def differences(
+    ours: list[Row], theirs: list[Row], metric: str, rates: list[str], percent: bool
+) -> list[str]:
     """Rate difference, then the difference of a metric at each rate: cells of a table."""
     pictures = {row["image"] for row in ours} & {row["image"] for row in theirs}
-    pairs = [(of(ours, image=name), of(theirs, image=name)) for name in sorted(pictures)]
+    both = [(of(ours, image=name), of(theirs, image=name)) for name in sorted(pictures)]
     cells = [show(bd_rate(ours, theirs, metric), 1)]
+    digits = 1 if percent else METRICS[metric].digits
     for rate in rates:
-        found = [gap for pair in pairs for gap in gaps(*pair, metric, rate)]
-        cells.append(show(mean(found), METRICS[metric].digits))
+        found = [pair for each in both for pair in pairs(*each, metric, rate)]
+        cells.append(show(difference(found, percent), digits))
     return cells
 
 
@@ -65,8 +78,14 @@ def differences(ours: list[Row], theirs: list[Row], metric: str, rates: list[str
 @click.option("--anchor", "anchors", multiple=True, required=True, help="Codecs of CURVES.")
 @click.option("--codec", "wanted", multiple=True, help="Codecs of POINTS; all unless given.")
 @click.option("--bpp", default="0.02,0.03,0.05,0.1", help="Rates, joined by commas.")
+@click.option("--percent", is_flag=True, help="Differences in percent of the anchor's metric.")
 def main(
-    points: Path, curves: Path, anchors: tuple[str, ...], wanted: tuple[str, ...], bpp: str
+    points: Path,
+    curves: Path,
+    anchors: tuple[str, ...],
+    wanted: tuple[str, ...],
+    bpp: str,
+    percent: bool,
 ) -> None:
     """Print POINTS beside CURVES."""
     ours, others, rates = read(points), read(curves), bpp.split(",")
@@ -78,7 +97,7 @@ def main(
             for metric in METRICS:
                 mine = having(of(ours, codec=codec), metric)
                 theirs = having([row for row in others if row["codec"] in names], metric)
-                cells = differences(mine, theirs, metric, rates)
+                cells = differences(mine, theirs, metric, rates, percent)
                 if any(cell != "-" for cell in cells):
                     print(f"| {codec} | {anchor} | {metric} | {' | '.join(cells)} |")
 

@@ -56,6 +56,13 @@ def test_gaps_at_the_rates_of_single_points(tmp_path: Path) -> None:
     assert beside(*argv, "own")[0].endswith("| 0.75 (2) |")
 
 
+def test_gaps_in_percent(tmp_path: Path) -> None:
+    ours = points(tmp_path / "points.jsonl", "ours", "kodim{:02}.png", 0.01, 1.1)
+    theirs = points(tmp_path / "curves.jsonl", "theirs", "{:02}", 0.01, 0.0)
+    argv = (str(ours), str(theirs), "--anchor", "theirs", "--percent", "--bpp", "0.04,9")
+    assert beside(*argv)[0].endswith("| 5.0 (2) | - |")
+
+
 def test_only_codecs_that_were_asked_for(tmp_path: Path) -> None:
     ours = points(tmp_path / "points.jsonl", "ours", "kodim{:02}.png", 0.01, 0.0)
     assert beside(str(ours), str(ours), "--anchor", "theirs") == []
