@@ -30,14 +30,11 @@ class Agreement(torch.autograd.Function):
         between = averaged((moved_a - moved_b).square()) - (rest_a - rest_b).square()
         variances = averaged(moved_a.square()) + averaged(moved_b.square())
         variances = variances - rest_a.square() - rest_b.square()
-        spread, level = variances + STABLE, mean_a.square() + mean_b.square() + STABLE
-        texture = (2 * mean_a * mean_b + STABLE) / level
-        structure = (variances - between + STABLE) / spread
-        by_b = 2 * beta / spread
-        by_a = -structure * by_b
-        constant = 2 * alpha * (mean_b - texture * mean_a) / level - by_b * rest_b - by_a * rest_a
+        total, by_a, by_b, constant = weighed(
+            (mean_a, mean_b), (rest_a, rest_b), variances, between, alpha, beta
+        )
         ctx.save_for_backward(a, b, near_a, near_b, by_a, by_b, constant)
-        return (alpha * texture + beta * structure).sum((1, 2, 3))
+        return total
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
@@ -47,6 +44,30 @@ class Agreement(torch.autograd.Function):
         by_a, by_b, constant = ((share * factor).to(a.dtype) for factor in factors)
         found = torch.addcmul(constant, a - near_a, by_a).addcmul_(b - near_b, by_b)
         return found, None, None, None
+
+
+def weighed(
+    means: tuple[Tensor, Tensor],
+    rests: tuple[Tensor, Tensor],
+    variances: Tensor,
+    between: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The agreement of two maps, N, and its gradient to the first, three factors N x C x 1 x 1: of
+    the first, of the second, and a constant.
+
+    `rests` is what the means are above the numbers that were taken from the maps before they were
+    squared, `variances` the sum of both, `between` the variance of their difference.
+    """
+    (mean_a, mean_b), (rest_a, rest_b) = means, rests
+    spread, level = variances + STABLE, mean_a.square() + mean_b.square() + STABLE
+    texture = (2 * mean_a * mean_b + STABLE) / level
+    structure = (variances - between + STABLE) / spread
+    by_b = 2 * beta / spread
+    by_a = -structure * by_b
+    constant = 2 * alpha * (mean_b - texture * mean_a) / level - by_b * rest_b - by_a * rest_a
+    return (alpha * texture + beta * structure).sum((1, 2, 3)), by_a, by_b, constant
 
 
 def averaged(x: Tensor) -> Tensor:

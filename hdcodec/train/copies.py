@@ -16,7 +16,7 @@ class Copies:
     cast, those of convolutions and linear layers (mixed precision, Micikevicius et al. 2018).
 
     The optimizer goes on with `trained`, the float32 masters. Their gradients lie in one buffer,
-    that of `gradient`, whose norm is that of all.
+    that of `gradient`, whose norm is that of all. With no `trained` nothing is done.
     """
 
     def __init__(self, model: nn.Module, trained: Sequence[nn.Parameter]) -> None:
@@ -24,7 +24,8 @@ class Copies:
         self.copies = {name: _replaced(model, name) for name in self.masters}
         copies = {id(p): self.copies[name] for name, p in self.masters.items()}
         self.pairs = [(p, copies.get(id(p), p)) for p in trained]
-        buffer = torch.zeros(sum(p.numel() for p in trained), device=trained[0].device)
+        device = trained[0].device if trained else None
+        buffer = torch.zeros(sum(p.numel() for p in trained), device=device)
         self.gradient = nn.Parameter(torch.empty_like(buffer), requires_grad=False)
         self.gradient.grad = buffer
         self.views, start = [], 0
@@ -48,12 +49,12 @@ class Copies:
                 views.append(view)
                 gradients.append(copy.grad)
                 master.grad = view
-        torch._foreach_copy_(views, gradients)
+        _copy(gradients, views)
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Round the masters anew."""
-        torch._foreach_copy_(list(self.copies.values()), list(self.masters.values()))
+        _copy([*self.masters.values()], [*self.copies.values()])
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -73,6 +74,11 @@ def castable(model: nn.Module, trained: Sequence[nn.Parameter]) -> dict[str, nn.
         for kind, p in module.named_parameters(recurse=False)
         if id(p) in learning
     }
+
+
+def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
+    if targets:
+        torch._foreach_copy_(targets, sources)
 
 
 def _replaced(model: nn.Module, name: str) -> nn.Parameter:

@@ -13,11 +13,11 @@ import triton
 from torch import Tensor, nn
 
 from hdcodec.perceptual import DISTS, LPIPS
+from hdcodec.perceptual._agreement import weighed
 
 from . import kernels
 
 BLOCK = 1024
-STABLE = 1e-6
 
 
 def fuse(lpips: LPIPS, dists: DISTS | None) -> None:
@@ -80,15 +80,9 @@ class Agreement(torch.autograd.Function):
         mean_a, mean_b, aa, bb, between = (sums / (h * w))[:, :, :, None, None]
         between = between - (mean_a - mean_b).square()
         variances = aa + bb - mean_a.square() - mean_b.square()
-        mean_a, mean_b = mean_a + a[:, :, :1, :1].float(), mean_b + b[:, :, :1, :1].float()
-        spread, level = variances + STABLE, mean_a.square() + mean_b.square() + STABLE
-        texture = (2 * mean_a * mean_b + STABLE) / level
-        structure = (variances - between + STABLE) / spread
-        by_b = 2 * beta / spread
-        by_a = -structure * by_b
-        constant = 2 * alpha * (mean_b - texture * mean_a) / level - by_b * mean_b - by_a * mean_a
+        means = mean_a + a[:, :, :1, :1].float(), mean_b + b[:, :, :1, :1].float()
+        total, by_a, by_b, constant = weighed(means, means, variances, between, alpha, beta)
         ctx.save_for_backward(a, b, by_a, by_b, constant)
-        total: Tensor = (alpha * texture + beta * structure).sum((1, 2, 3))
         return total
 
     @staticmethod

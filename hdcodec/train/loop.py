@@ -111,8 +111,8 @@ class Trainer:
         pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
         self.averaged: list[Tensor] = [a for a, b in pairs if b.requires_grad]
         self.averaging: list[Tensor] = [b for _, b in pairs if b.requires_grad]
-        self.copies = Copies(model, trained) if settings.copies else None
-        self.clipped = trained if self.copies is None else [self.copies.gradient]
+        self.copies = Copies(model, trained if settings.copies else [])
+        self.clipped = [self.copies.gradient] if settings.copies else trained
         self.step, self.seconds = 0, 0.0
         self.replay = Replay(self._update) if settings.record else None
         if settings.resume:
@@ -172,19 +172,16 @@ class Trainer:
         with autocast(self.set.device):
             loss, figures = self.loss(batch, progress, generator)
         self.optimizer.zero_grad()
-        if self.copies is not None:
-            self.copies.zero_grad()
+        self.copies.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        if self.copies is not None:
-            self.copies.collect()
+        self.copies.collect()
         self._average_gradients()
         norm = nn.utils.clip_grad_norm_(self.clipped, self.set.clip)
         for p in self.clipped:
             if p.grad is not None:
                 p.grad.nan_to_num_(0.0, 0.0, 0.0)  # all of them where the norm is not finite
         self.optimizer.step()
-        if self.copies is not None:
-            self.copies.refresh()
+        self.copies.refresh()
         return {"loss": loss.detach(), "norm": norm.nan_to_num(0.0, 0.0, 0.0), **figures}
 
     def _average_gradients(self) -> None:
@@ -233,8 +230,8 @@ class Trainer:
         path.with_suffix(".tmp").replace(path)
 
     def _state(self) -> dict[str, Tensor]:
-        masters = {} if self.copies is None else self.copies.masters
-        return self.model.state_dict() | {name: p.detach() for name, p in masters.items()}
+        masters = {name: p.detach() for name, p in self.copies.masters.items()}
+        return self.model.state_dict() | masters
 
     def _load(self) -> None:
         path = self.set.out / f"{self.stage}.pt"
@@ -242,8 +239,7 @@ class Trainer:
             return
         state = torch.load(path, map_location=self.set.device, weights_only=True)
         self.model.load_state_dict(state["model"])
-        if self.copies is not None:
-            self.copies.load(state["model"])
+        self.copies.load(state["model"])
         self.average.load_state_dict(state["average"])
         if len(state["optimizer"]) != self.team.size:
             raise ValueError(f"{path} is of {len(state['optimizer'])} workers")
