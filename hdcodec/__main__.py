@@ -1,8 +1,39 @@
-"""`python -m hdcodec` is the `hdc` command."""
+"""The `hdc` command as a process: `python -m hdcodec` and the installed script."""
 
+import os
+import signal
 import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
-from hdcodec.cli import main
+from hdcodec._ending import INTERRUPTED, end
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run `hdc` with `arguments` (default: those of the process) and exit with its code.
+
+    The exit leaves out what Python does at its end, a fifth of the time that a small picture takes.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
+    from hdcodec.cli import main
+
+    code = main(arguments)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _interrupted(_number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, as Python does, but leave at once from an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os.write(2, b"hdc: interrupted\n")
+            end(INTERRUPTED)
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from hdcodec._ending import unfinished
 from hdcodec._errors import OutputError
 
 _REASONS = {
@@ -117,29 +118,30 @@ def _link(name: str, folder: int, path: Path, force: bool) -> None:
     except FileExistsError:
         if not force:
             raise OutputError(f"{path} exists already") from None
-        temporary = _temporary(path)
-        os.link(name, temporary, src_dir_fd=folder, follow_symlinks=True)
-        try:
+        with _temporary(path) as temporary:
+            os.link(name, temporary, src_dir_fd=folder, follow_symlinks=True)
             os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _renamed(path: Path, force: bool) -> Iterator[BinaryIO]:
     """Yield a new file beside `path`, which gets that name at the end."""
-    temporary = _temporary(path)
-    stream = temporary.open("xb")
-    try:
-        with stream:
+    with _temporary(path) as temporary:
+        with temporary.open("xb") as stream:
             yield stream
         _publish(temporary, path, force)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Yield a name beside `path`; no file has it when the block is left."""
+    temporary = path.parent / f".hdc-{secrets.token_hex(8)}.tmp"
+    unfinished.add(str(temporary))
+    try:
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    return path.parent / f".hdc-{secrets.token_hex(8)}.tmp"
+        unfinished.discard(str(temporary))
 
 
 def _publish(temporary: Path, path: Path, force: bool) -> None:

@@ -86,6 +86,18 @@ def test_a_killed_process_leaves_the_final_name_as_it_was(
         assert os.listdir(tmp_path) == ["out.hdc"] * (before is not None)
 
 
+def test_a_process_that_ends_itself_leaves_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from hdcodec._atomic import replacing; from hdcodec._ending import end\n"
+        f"if not {hasattr(os, 'O_TMPFILE')}: vars(os).pop('O_TMPFILE', None)\n"
+        "with replacing(sys.argv[1]): pass\n"
+        "with replacing(sys.argv[1], force=True): end(3)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out.hdc")]
+    assert subprocess.run(command, check=False).returncode == 3
+    assert os.listdir(tmp_path) == ["out.hdc"]
+
+
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="the system has no nameless files")
 def test_a_file_without_a_name_is_on_no_list(tmp_path: Path) -> None:
     target = tmp_path / "out.hdc"

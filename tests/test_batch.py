@@ -352,7 +352,7 @@ def test_an_interrupt_stops_it_cleanly_and_soon(many: Path, tmp_path: Path) -> N
     assert_the_rest_is_finished(many, target)
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.6])
+@pytest.mark.parametrize("delay", [0.05, 0.3, 0.6])
 def test_an_interrupt_while_it_starts(three: Path, tmp_path: Path, delay: float) -> None:
     command = [*HDC, "compress", str(three), str(tmp_path / "out")]
     process = begun(*command)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -599,3 +600,21 @@ def test_an_interrupt_ends_it_with_130_and_no_output(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert err.strip() == "hdc: interrupted"
     assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="the system does not list maps")
+@pytest.mark.parametrize("delay", [0, 0.03, 0.1, 0.3])
+def test_an_interrupt_while_torch_is_imported(
+    photo_files: dict[str, Path], tmp_path: Path, delay: float
+) -> None:
+    command = [sys.executable, "-m", "hdcodec", "compress", "--effort", "10"]
+    command += [str(photo_files["coffee"]), str(tmp_path / "out.hdc")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    maps = Path(f"/proc/{process.pid}/maps")
+    while "libtorch" not in maps.read_text():
+        assert process.poll() is None
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "hdc: interrupted\n")
+    assert not list(tmp_path.iterdir())

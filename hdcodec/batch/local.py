@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
+from hdcodec._ending import end
 from hdcodec._errors import HdcError
 from hdcodec.batch.cores import Layout
 from hdcodec.batch.rows import Item, Row
@@ -85,24 +85,12 @@ class LocalCrew:
 
 def _serve(pipe: Connection, job: Job, device: str) -> None:
     """Life of a process: items in, outcomes out, until the other end is gone."""
-    ended = False
-
-    def end(*_: object) -> None:
-        nonlocal ended
-        ended = True
-        sys.exit()
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, lambda *_: end(0))
     worker = Worker(job, device)
-    try:
+    with contextlib.suppress(EOFError, OSError):
         while True:
             pipe.send(worker(pipe.recv()))
-    except (EOFError, OSError):
-        return
-    except Exception:  # an import in C code turns the exit into an error of its own
-        if not ended:
-            raise
 
 
 def _cause(code: int | None) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import click
 
 from hdcodec._atomic import output_errors
+from hdcodec._ending import INTERRUPTED
 from hdcodec._errors import OutputError, describe
 from hdcodec.cli._files import printable, tell
 from hdcodec.cli._group import group
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED = 0, 1
 
 # Threads that spin while they wait make a picture take 20 times as long on a machine that has other
 # work; and the integer networks, all that numpy does here, are too small to gain from threads.

@@ -2,7 +2,7 @@
 
 import sys
 
-from hdcodec.cli import main
+from hdcodec.__main__ import run
 
 if __name__ == "__main__":
-    sys.exit(main(["eval", *sys.argv[1:]]))
+    run(["eval", *sys.argv[1:]])
