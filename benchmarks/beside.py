@@ -1,15 +1,15 @@
 """Points of `hdc eval` beside curves of other codecs that something else has measured.
 
     python benchmarks/beside.py RESULTS/points.jsonl CURVES --anchor avif --anchor vvc,vvc@x2
-        [--codec "hdc fidelity=1"] [--bpp 0.02,0.03,0.05,0.1,own] [--percent]
+        [--codec "hdc fidelity=1"] [--bpp 0.02,0.03,0.05,0.1,own] [--percent] [--spread]
 
 CURVES holds one JSON object a line with `codec`, `image`, `bpp` and metrics under the names of
 `hdc eval`. Pictures go by the digits of their names, so kodim05.png and 05 are the same one. Names
 joined by commas are one anchor: the best of their points. Prints the Bjontegaard rate differences
 to each anchor, and by how much each metric differs at each rate, read from each picture's own
-curves and averaged; the rate "own" is that of each point of POINTS, where only the anchor's curve
-is read. In brackets the number of pictures (of points, for "own") where both codecs have what it
-takes.
+curves and averaged (with --spread the lowest and the highest of them); the rate "own" is that of
+each point of POINTS, where only the anchor's curve is read. In brackets the number of pictures (of
+points, for "own") where both codecs have what it takes.
 """
 
 from __future__ import annotations
@@ -52,14 +52,30 @@ def pairs(ours: list[Row], theirs: list[Row], metric: str, rate: str) -> list[tu
 def difference(found: list[tuple[float, float]], percent: bool) -> tuple[float, int]:
     """The mean gap of pairs where both are known, or its share of the mean of the second, and their
     number."""
-    known = [pair for pair in found if not math.isnan(pair[0] - pair[1])]
+    known = both_known(found)
     gap, count = mean([mine - other for mine, other in known])
     share = 100 / mean([other for _, other in known])[0] if percent else 1.0
     return share * gap, count
 
 
+def spread(found: list[tuple[float, float]], percent: bool, digits: int) -> str:
+    """The lowest and the highest gap of the pairs, as a cell of a table."""
+    gaps = [difference([pair], percent)[0] for pair in both_known(found)]
+    return f"{min(gaps):.{digits}f} to {max(gaps):.{digits}f} ({len(gaps)})" if gaps else "-"
+
+
+def both_known(found: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The pairs of two numbers."""
+    return [pair for pair in found if not math.isnan(pair[0] - pair[1])]
+
+
 def differences(
-    ours: list[Row], theirs: list[Row], metric: str, rates: list[str], percent: bool
+    ours: list[Row],
+    theirs: list[Row],
+    metric: str,
+    rates: list[str],
+    percent: bool,
+    single: bool,
 ) -> list[str]:
     """Rate difference, then the difference of a metric at each rate: cells of a table."""
     pictures = {row["image"] for row in ours} & {row["image"] for row in theirs}
@@ -68,7 +84,9 @@ def differences(
     digits = 1 if percent else METRICS[metric].digits
     for rate in rates:
         found = [pair for each in both for pair in pairs(*each, metric, rate)]
-        cells.append(show(difference(found, percent), digits))
+        cells.append(
+            spread(found, percent, digits) if single else show(difference(found, percent), digits)
+        )
     return cells
 
 
@@ -79,6 +97,7 @@ def differences(
 @click.option("--codec", "wanted", multiple=True, help="Codecs of POINTS; all unless given.")
 @click.option("--bpp", default="0.02,0.03,0.05,0.1", help="Rates, joined by commas.")
 @click.option("--percent", is_flag=True, help="Differences in percent of the anchor's metric.")
+@click.option("--spread", "single", is_flag=True, help="Lowest and highest instead of means.")
 def main(
     points: Path,
     curves: Path,
@@ -86,6 +105,7 @@ def main(
     wanted: tuple[str, ...],
     bpp: str,
     percent: bool,
+    single: bool,
 ) -> None:
     """Print POINTS beside CURVES."""
     ours, others, rates = read(points), read(curves), bpp.split(",")
@@ -97,7 +117,7 @@ def main(
             for metric in METRICS:
                 mine = having(of(ours, codec=codec), metric)
                 theirs = having([row for row in others if row["codec"] in names], metric)
-                cells = differences(mine, theirs, metric, rates, percent)
+                cells = differences(mine, theirs, metric, rates, percent, single)
                 if any(cell != "-" for cell in cells):
                     print(f"| {codec} | {anchor} | {metric} | {' | '.join(cells)} |")
 

@@ -54,6 +54,7 @@ def test_gaps_at_the_rates_of_single_points(tmp_path: Path) -> None:
     assert beside(*argv, "own,0.02") == ["| ours | theirs | psnr | - | 0.75 (2) | - |"]
     ours.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     assert beside(*argv, "own")[0].endswith("| 0.75 (2) |")
+    assert beside(*argv, "own,9", "--spread")[0].endswith("| 0.50 to 1.00 (2) | - |")
 
 
 def test_gaps_in_percent(tmp_path: Path) -> None:
