@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,6 +26,8 @@ from hdcodec.eval import METRICS, Row
 from hdcodec.eval.summary import bd_rate, codecs, mean, mean_at, of
 
 OWN = "own"
+
+Pairs = list[tuple[float, float]]
 
 
 def read(path: Path) -> list[Row]:
@@ -42,14 +46,14 @@ def show(value: tuple[float, int], digits: int) -> str:
     return f"{value[0]:.{digits}f} ({value[1]})" if value[1] else "-"
 
 
-def pairs(ours: list[Row], theirs: list[Row], metric: str, rate: str) -> list[tuple[float, float]]:
+def pairs(ours: list[Row], theirs: list[Row], metric: str, rate: str) -> Pairs:
     """A metric of one picture, ours and theirs, at a rate or at each of our own."""
     if rate == OWN:
         return [(row[metric], mean_at(theirs, metric, row["bpp"])[0]) for row in ours]
     return [(mean_at(ours, metric, float(rate))[0], mean_at(theirs, metric, float(rate))[0])]
 
 
-def difference(found: list[tuple[float, float]], percent: bool) -> tuple[float, int]:
+def difference(found: Pairs, percent: bool) -> tuple[float, int]:
     """The mean gap of pairs where both are known, or its share of the mean of the second, and their
     number."""
     known = both_known(found)
@@ -58,15 +62,26 @@ def difference(found: list[tuple[float, float]], percent: bool) -> tuple[float, 
     return share * gap, count
 
 
-def spread(found: list[tuple[float, float]], percent: bool, digits: int) -> str:
-    """The lowest and the highest gap of the pairs, as a cell of a table."""
+def average(found: Pairs, metric: str, percent: bool) -> str:
+    """The difference of all pairs, as a cell of a table."""
+    return show(difference(found, percent), digits_of(metric, percent))
+
+
+def spread(found: Pairs, metric: str, percent: bool) -> str:
+    """The lowest and the highest difference of single pairs, as a cell of a table."""
+    digits = digits_of(metric, percent)
     gaps = [difference([pair], percent)[0] for pair in both_known(found)]
     return f"{min(gaps):.{digits}f} to {max(gaps):.{digits}f} ({len(gaps)})" if gaps else "-"
 
 
-def both_known(found: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def both_known(found: Pairs) -> Pairs:
     """The pairs of two numbers."""
     return [pair for pair in found if not math.isnan(pair[0] - pair[1])]
+
+
+def digits_of(metric: str, percent: bool) -> int:
+    """Digits after the point of a difference."""
+    return 1 if percent else METRICS[metric].digits
 
 
 def differences(
@@ -74,19 +89,14 @@ def differences(
     theirs: list[Row],
     metric: str,
     rates: list[str],
-    percent: bool,
-    single: bool,
+    cell: Callable[[Pairs, str], str],
 ) -> list[str]:
-    """Rate difference, then the difference of a metric at each rate: cells of a table."""
+    """Rate difference, then the `cell` of the pairs of a metric at each rate."""
     pictures = {row["image"] for row in ours} & {row["image"] for row in theirs}
     both = [(of(ours, image=name), of(theirs, image=name)) for name in sorted(pictures)]
     cells = [show(bd_rate(ours, theirs, metric), 1)]
-    digits = 1 if percent else METRICS[metric].digits
     for rate in rates:
-        found = [pair for each in both for pair in pairs(*each, metric, rate)]
-        cells.append(
-            spread(found, percent, digits) if single else show(difference(found, percent), digits)
-        )
+        cells.append(cell([pair for each in both for pair in pairs(*each, metric, rate)], metric))
     return cells
 
 
@@ -108,6 +118,7 @@ def main(
     single: bool,
 ) -> None:
     """Print POINTS beside CURVES."""
+    cell = partial(spread if single else average, percent=percent)
     ours, others, rates = read(points), read(curves), bpp.split(",")
     print(f"| codec | anchor | metric | BD-rate % | {' | '.join(f'at {r}' for r in rates)} |")
     print("|" + "---|" * (4 + len(rates)))
@@ -117,7 +128,7 @@ def main(
             for metric in METRICS:
                 mine = having(of(ours, codec=codec), metric)
                 theirs = having([row for row in others if row["codec"] in names], metric)
-                cells = differences(mine, theirs, metric, rates, percent, single)
+                cells = differences(mine, theirs, metric, rates, cell)
                 if any(cell != "-" for cell in cells):
                     print(f"| {codec} | {anchor} | {metric} | {' | '.join(cells)} |")
 

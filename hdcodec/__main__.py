@@ -1,5 +1,6 @@
 """The `hdc` command as a process: `python -m hdcodec` and the installed script."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -20,8 +21,9 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     from hdcodec.cli import main
 
     code = main(arguments)
-    if sys.stderr is not None:
-        sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        if sys.stderr is not None:
+            sys.stderr.flush()
     os._exit(code)
 
 
@@ -29,7 +31,8 @@ def _interrupted(_number: int, frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt, as Python does, but leave at once from an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
-            os.write(2, b"hdc: interrupted\n")
+            with contextlib.suppress(OSError):
+                os.write(2, b"hdc: interrupted\n")
             end(INTERRUPTED)
         frame = frame.f_back
     raise KeyboardInterrupt

@@ -80,11 +80,7 @@ def train_in(
     family's own by default.
     """
     _check_precision(device, copies, kernels, graft)
-    if threads or team.size > 1:
-        torch.set_num_threads(threads or 1)
-    torch.manual_seed(seed)
-    torch.backends.cudnn.benchmark = True
-    torch.set_float32_matmul_precision("high")
+    _set_up_torch(seed, threads or (1 if team.size > 1 else None))
     photos = read_photos(data, smallest=crop, limit=limit)
     model = start(stage, out, init, config)
     refresh = partial(graft_parts, grafts=[parse_graft(text) for text in graft])
@@ -118,6 +114,14 @@ def train_in(
     if team.rank:
         return
     write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
+
+
+def _set_up_torch(seed: int, threads: int | None) -> None:
+    if threads:
+        torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
 
 
 def _check_precision(device: str, copies: bool, kernels: bool, graft: Sequence[str]) -> None:
