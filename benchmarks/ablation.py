@@ -32,14 +32,14 @@ from PIL import Image
 from torch import Tensor
 
 from hdcodec import Codec, TargetError, weights
-from hdcodec._symbols import read_symbols
-from hdcodec.entropy.latents import Symbolic
+from hdcodec._inspect import read_symbols
 from hdcodec.eval import measure, picture_files
 from hdcodec.format import unpack
-from hdcodec.format.header import KEPT_STEPS
 from hdcodec.images import load
 from hdcodec.models.hdc.model import Ablation, HdcModel
+from hdcodec.models.hdc.options import KEPT_STEPS, Parameters
 from hdcodec.models.hdc.runtime import Networks
+from hdcodec.models.hdc.symbols import HdcSymbols
 from hdcodec.train.ablation import FIDELITY, ROWS
 from hdcodec.train.restore import restore
 from hdcodec.train.run import load_average
@@ -69,7 +69,7 @@ class Coded(NamedTuple):
     """A file, its symbols and its size in bits per pixel."""
 
     data: bytes
-    symbols: Symbolic
+    symbols: HdcSymbols
     bpp: float
 
 
@@ -99,7 +99,7 @@ def variants(control: Path | None, trained: Path | None = None) -> Iterator[Vari
     for bpp in (0.005, 0.01, 0.02, 0.03):
         yield Variant(f"full, LIC at {bpp}, indices for the rest", lic_bpp=bpp)
     for steps in (1, 2, 4, 8):
-        yield Variant(f"full, {steps} denoising steps", options={"steps": steps})
+        yield Variant(f"full, {steps} denoising steps", options={"denoising_steps": steps})
     for fidelity in (0.0, 0.25, 0.5, 0.75, 1.0):
         yield Variant(f"full, fidelity {fidelity}", options={"fidelity": fidelity})
     if trained:
@@ -123,9 +123,12 @@ class Bench:
         self.codec = Codec(device="cpu")
         self.weights = metric_weights
         model = restore(weights.find(self.codec.model_id))
-        self.full = self.codec.networks = Networks(model, torch.device("cpu"))
+        self.full = self.codec.networks = self._of(model)
         self.other: tuple[Path, Networks] | None = None
         self.made: dict[tuple[Any, ...], Coded] = {}
+
+    def _of(self, model: HdcModel) -> Networks:
+        return Networks(self.codec.family, model, torch.device("cpu"))
 
     def row(self, variant: Variant, image: Image.Image, cap: float) -> dict[str, float]:
         """Rate and distortions of one picture; raises TargetError."""
@@ -144,7 +147,7 @@ class Bench:
         if checkpoint is None:
             return self.full
         if self.other is None or self.other[0] != checkpoint:
-            networks = Networks(load_average(checkpoint), torch.device("cpu"))
+            networks = self._of(load_average(checkpoint))
             self.other = checkpoint, networks
         return self.other[1]
 
@@ -156,7 +159,7 @@ class Bench:
         if lic_bpp > cap:
             raise TargetError("the LIC stream takes more than all bits")
         lic = self.coded(image, bpp=lic_bpp, kept=0)
-        quality = unpack(lic.data).header.quality / 2
+        quality = Parameters.parse(unpack(lic.data).header.parameters).quality
         for codes in range(1, KEPT_STEPS + 1):
             more = self.coded(image, quality=quality, kept=codes)
             if more.bpp > cap:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from hdcodec import Codec
-from hdcodec.models.hdc.tiles import LEAST_AREA
+from hdcodec.models.tiles import LEAST_AREA
 
 
 def gaps(whole: Codec, tiled: Codec, image: Image.Image, quality: float, kept: int) -> np.ndarray:
@@ -40,8 +40,7 @@ def main(
     pictures: tuple[Path, ...], qualities: str, kept: int, side: int, device: str, float32: bool
 ) -> None:
     """Print a table of the differences over all PICTURES."""
-    whole = Codec(device=device)
-    whole.networks.half = whole.networks.half and not float32
+    whole = Codec(device=device, precision="float32" if float32 else "auto")
     tiled = copy.copy(whole)
     tiled.networks = copy.copy(whole.networks)
     tiled.networks.area = LEAST_AREA

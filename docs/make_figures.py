@@ -30,11 +30,11 @@ def parse_crop(_: click.Context, __: click.Parameter, text: str | None) -> Box |
 
 
 def code(
-    codec: hdcodec.Codec, bpp: float, fidelity: float, steps: int | None, image: Image.Image
+    codec: hdcodec.Codec, bpp: float, fidelity: float, image: Image.Image
 ) -> Coded:
     """The file of a picture, and what it decodes to."""
     data = codec.compress(image, bpp=bpp)
-    return Coded(data, codec.decompress(data, fidelity=fidelity, steps=steps))
+    return Coded(data, codec.decompress(data, fidelity=fidelity))
 
 
 @click.command()
@@ -45,7 +45,6 @@ def code(
 @click.option("--width", type=click.IntRange(1), help="Greatest width of one picture.")
 @click.option("--against", "rivals", multiple=True, default=("avif",), show_default=True)
 @click.option("--fidelity", default=0.75, show_default=True)
-@click.option("--steps", type=int)
 @click.option("--model", default="hdc", show_default=True)
 @click.option("--device", default="auto", show_default=True)
 def main(
@@ -56,13 +55,12 @@ def main(
     width: int | None,
     rivals: tuple[str, ...],
     fidelity: float,
-    steps: int | None,
     model: str,
     device: str,
 ) -> None:
     """Put the PICTURES side by side with rivals at equal bytes, in OUT."""
     codec = hdcodec.Codec(model=model, device=device)
-    ours = partial(code, codec, bpp, fidelity, steps)
+    ours = partial(code, codec, bpp, fidelity)
     shown = partial(side_by_side, code=ours, rivals=rivals, box=crop, width=width)
     rows = [shown(images.load(path).rgb) for path in pictures]
     contact_sheet(rows).save(out, quality=90)

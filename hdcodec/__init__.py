@@ -14,6 +14,7 @@ from hdcodec._errors import (
     DeviceError,
     HdcError,
     ImageError,
+    MissingWeightsError,
     NotHdcError,
     OutputError,
     TargetError,
@@ -25,7 +26,7 @@ from hdcodec._errors import (
 )
 
 if TYPE_CHECKING:
-    from hdcodec._symbols import info, verify
+    from hdcodec._inspect import info, verify
     from hdcodec.codec import Codec, compress, decompress
     from hdcodec.pillow_plugin import register
 
@@ -38,6 +39,7 @@ __all__ = [
     "DeviceError",
     "HdcError",
     "ImageError",
+    "MissingWeightsError",
     "NotHdcError",
     "OutputError",
     "TargetError",
@@ -58,9 +60,9 @@ _LAZY = {
     "Codec": "hdcodec.codec",
     "compress": "hdcodec.codec",
     "decompress": "hdcodec.codec",
-    "info": "hdcodec._symbols",
+    "info": "hdcodec._inspect",
     "register": "hdcodec.pillow_plugin",
-    "verify": "hdcodec._symbols",
+    "verify": "hdcodec._inspect",
 }
 
 

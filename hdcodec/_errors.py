@@ -50,6 +50,10 @@ class WeightsError(HdcError):
     """A file of weights is missing or is not the one that was shipped."""
 
 
+class MissingWeightsError(WeightsError):
+    """The file was made with weights that this release knows, but that are not installed."""
+
+
 class DeviceError(HdcError):
     """The asked device is not there or cannot do the work."""
 

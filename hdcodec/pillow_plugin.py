@@ -4,7 +4,8 @@
     Image.open("photo.png").save("photo.hdc", quality=30)
     Image.open("photo.hdc").size  # known without decoding
 
-`save` takes quality, bpp or target_size, verify and keep_metadata as hdcodec.compress does.
+`save` takes model, device, quality, bpp or target_size, verify, keep_metadata and the options of
+the model as hdcodec.compress does; `exif` and `xmp`, bytes, go into the file, as in other formats.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from hdcodec.format import (
     MAX_FILE_BYTES,
     MAX_METADATA_BYTES,
     MAX_SIDE,
+    MODELS,
     XMP,
     unpack,
 )
@@ -34,7 +36,8 @@ from hdcodec.format.header import parse_header
 FORMAT = "HDC"
 EXTENSION = ".hdc"
 MIME = "image/x-hdc"
-SAVE_OPTIONS = ("quality", "bpp", "target_size", "verify", "keep_metadata")
+SAVE_OPTIONS = ("model", "device", "quality", "bpp", "target_size", "verify", "keep_metadata")
+METADATA = ("exif", "xmp")
 
 
 class HdcImageFile(ImageFile.ImageFile):
@@ -128,11 +131,27 @@ class _StreamReader(Reader):
 
 def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
     from hdcodec.codec import compress
+    from hdcodec.models import DEFAULT, family_class, identify
+    from hdcodec.models.options import choices
 
     info: dict[str, Any] = image.encoderinfo
-    options = {name: info[name] for name in SAVE_OPTIONS if name in info}
     with _faults_as(OSError):
-        stream.write(compress(image, **options))
+        model = MODELS[identify(info.get("model", DEFAULT))].family
+        known = (*SAVE_OPTIONS, *choices(family_class(model).Encoding))
+        options = {name: info[name] for name in known if name in info}
+        picture, kept = _with_metadata(image, info)
+        stream.write(compress(picture, **kept | options))
+
+
+def _with_metadata(image: Image.Image, info: dict[str, Any]) -> tuple[Image.Image, dict[str, Any]]:
+    """The picture with the EXIF and XMP that `save` was given, and the option that keeps them."""
+    given = {name: info[name] for name in METADATA if info.get(name)}
+    if not given:
+        return image, {}
+    image = image.copy()
+    for name, content in given.items():
+        image.info[name] = content.tobytes() if isinstance(content, Image.Exif) else content
+    return image, {"keep_metadata": True}
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Where the shipped weights lie, and that they are the ones that were shipped.
 
-A family's folder holds `manifest.json` (sizes, sha256, model configuration, quality ladder),
-`entropy.safetensors` (integer networks and tables) and `networks.safetensors` (float16).
+A family's folder holds `manifest.json` (model id, sizes, sha256, configuration of the networks) and
+the files that it lists. `training.safetensors` is what only a further training needs; all others
+take part in coding.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._errors import UnknownModelError, WeightsError
-from .entropy.fixedpoint import QUALITIES
+from ._errors import MissingWeightsError, WeightsError
 from .format import MODELS
-from .format.header import KEPT_STEPS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _PLACES = (Path(__file__).parent / "_weights", Path(__file__).parent.parent / "weights")
+_TRAINING = "training.safetensors"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,18 @@ class Weights:
 
     folder: Path
     manifest: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change whenever the manifest does."""
+        text = json.dumps(self.manifest, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def deciding(self) -> dict[str, str]:
+        """The sha256 of each file that takes part in coding."""
+        files = self.manifest["files"].items()
+        return {name: entry["sha256"] for name, entry in files if name != _TRAINING}
 
     def read(self, name: str) -> bytes:
         """A file of weights after checking its size and sha256; raises WeightsError."""
@@ -42,23 +57,34 @@ class Weights:
             raise WeightsError(f"weights file {self.folder / name} is not the one that was shipped")
         return data
 
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """The tensors of a safetensors file as numpy arrays; raises WeightsError."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
 
-def family_of(model: str | int) -> tuple[int, str]:
-    """(model id, family name) for either of them; raises UnknownModelError."""
-    for number, name in MODELS.items():
-        if model in (number, name):
-            return number, name
-    known = ", ".join(MODELS.values())
-    raise UnknownModelError(f"unknown model {model!r}; this release knows {known}")
+        try:
+            return load(self.read(name))
+        except SafetensorError as error:
+            raise WeightsError(f"{self.folder / name} cannot be parsed: {error}") from error
 
 
-def find(model: str | int) -> Weights:
-    """The weights of a family, by name or model id; raises UnknownModelError or WeightsError."""
-    _, name = family_of(model)
+def find(model_id: int) -> Weights:
+    """The installed weights of a registered model id.
+
+    Raises MissingWeightsError where the family's installed weights are those of another id,
+    WeightsError where there are none or they are damaged.
+    """
+    model = MODELS[model_id]
     for place in _PLACES:
-        if (place / name / "manifest.json").is_file():
-            return read_folder(place / name)
-    raise WeightsError(f"weights file {_PLACES[-1] / name / 'manifest.json'} is missing")
+        if (place / model.family / "manifest.json").is_file():
+            found = read_folder(place / model.family)
+            if found.manifest["model_id"] != model_id:
+                raise MissingWeightsError(
+                    f"the weights of model {model_id} ({model.family}) are not installed: "
+                    f"they come with hdcodec {model.release}"
+                )
+            return found
+    raise WeightsError(f"weights file {_PLACES[-1] / model.family / 'manifest.json'} is missing")
 
 
 def read_folder(folder: Path) -> Weights:
@@ -79,22 +105,13 @@ def _manifest(path: Path) -> dict[str, Any]:
 def _is_manifest(found: Any) -> bool:
     return (
         isinstance(found, dict)
+        and isinstance(found.get("model_id"), int)
         and isinstance(found.get("config"), dict)
         and isinstance(found.get("files"), dict)
         and all(map(_is_entry, found["files"], found["files"].values()))
-        and _is_ladder(found.get("ladder"))
     )
 
 
 def _is_entry(name: str, found: Any) -> bool:
     """Whether it is the size and the sha256 of a file that lies beside the manifest."""
     return Path(name).name == name and isinstance(found, dict) and {"bytes", "sha256"} <= set(found)
-
-
-def _is_ladder(found: Any) -> bool:
-    """Whether it is one kept code 0..15 for each quality index."""
-    return (
-        isinstance(found, list)
-        and len(found) == QUALITIES
-        and all(isinstance(kept, int) and 0 <= kept <= KEPT_STEPS for kept in found)
-    )

@@ -14,9 +14,8 @@ from metric_weights import write_random
 from PIL import Image
 
 from hdcodec import Codec, weights
-from hdcodec._symbols import symbol_codec
 from hdcodec.cli import main
-from hdcodec.codec import shared_codec
+from hdcodec.codec import forget
 from hdcodec.models.hdc.config import Config
 
 # A machine with other work to do is slow, not wrong.
@@ -155,11 +154,9 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     folder = tmp_path / "weights" / "hdc"
     folder.mkdir(parents=True)
     monkeypatch.setattr(weights, "_PLACES", (folder.parent,))
-    symbol_codec.cache_clear()
-    shared_codec.cache_clear()
+    forget()
     yield folder
-    symbol_codec.cache_clear()
-    shared_codec.cache_clear()
+    forget()
 
 
 def _open(path: Path) -> Image.Image:

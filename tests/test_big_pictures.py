@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from headers import header
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,16 +18,16 @@ from torch import Tensor, nn
 
 import hdcodec
 from hdcodec import Codec, CorruptError, DeviceError, TooLargeError
-from hdcodec._symbols import read_symbols, symbol_codec
-from hdcodec.codec import pad
+from hdcodec._inspect import read_symbols
 from hdcodec.entropy import bands
 from hdcodec.entropy.coder import Encoder
-from hdcodec.entropy.latents import Source, Symbolic
-from hdcodec.format import Header, pack, unpack
-from hdcodec.models import load_networks
+from hdcodec.format import pack, unpack
 from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.encoder import pad
+from hdcodec.models.hdc.family import Hdc
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.tiles import AREA, GRID, HALO, LEAST_AREA, tiles
+from hdcodec.models.hdc.symbols import HdcSymbols, Source
+from hdcodec.models.tiles import AREA, GRID, HALO, LEAST_AREA, tiles
 from hdcodec.train.export import export
 
 SMALL = LEAST_AREA
@@ -100,8 +101,8 @@ def test_an_encoder_in_tiles_finds_the_same_latents(codec: Codec, coffee: Image.
     pixels, parts = pad(np.asarray(coffee)), of_area(codec, SMALL).networks
     whole, tiled = codec.networks.analyse(pixels), parts.analyse(pixels)
     np.testing.assert_allclose(tiled.latents, whole.latents, atol=1e-4)
-    y, z = codec.networks.encode(whole, 80)
-    for found, wanted in zip(parts.encode(whole, 80), (y, z), strict=True):
+    y, z = codec.networks.gained(whole, 80)
+    for found, wanted in zip(parts.gained(whole, 80), (y, z), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     latent = np.rint(1024 * y).astype(np.int16)
     same = parts.indices(whole, latent, 80) == codec.networks.indices(whole, latent, 80)
@@ -125,14 +126,14 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return lambda positions: monkeypatch.setattr(bands, "POSITIONS", positions)
 
 
-def equal(one: Symbolic, other: Symbolic) -> bool:
+def equal(one: HdcSymbols, other: HdcSymbols) -> bool:
     names = ("z", "y", "latent", "kept", "indices")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 @pytest.mark.parametrize("kept", [0, 6, 15])
 def test_bands_change_no_symbol_and_no_byte(narrow: Callable[[int], None], kept: int) -> None:
-    rng, codec, keep = np.random.default_rng(kept), symbol_codec(1), (kept * kept, 225)
+    rng, codec = np.random.default_rng(kept), Hdc(1).symbol_codec
     y = rng.laplace(0, 2, (36, 20, 96)).astype(np.float32)
     z = rng.normal(0, 2, (9, 5, 32)).astype(np.float32)
     indices = rng.integers(0, 512, (36, 20))
@@ -140,7 +141,7 @@ def test_bands_change_no_symbol_and_no_byte(narrow: Callable[[int], None], kept:
     for positions in (1, 200, 1 << 20):
         narrow(positions)
         coder = Encoder()
-        symbols = codec.code(coder, (9, 5), 90, keep, Source(y, z, lambda latent: indices))
+        symbols = codec.code(coder, (9, 5), 90, kept, Source(y, z, lambda latent: indices))
         coded.append((coder.finish(), symbols))
     for stream, symbols in coded[1:]:
         assert stream == coded[0][0]
@@ -170,7 +171,7 @@ def test_a_line_of_pixels(codec: Codec, coffee: Image.Image, size: tuple[int, in
 def tiny(own_weights: Path, tiny_config: Config) -> Codec:
     """A codec of untrained networks at a fraction of their size."""
     torch.manual_seed(0)
-    export(HdcModel(tiny_config), own_weights, {"ladder": [4] * 201})
+    export(HdcModel(tiny_config), own_weights, {"ladder": [4] * 201}, 1)
     return Codec(device="cpu")
 
 
@@ -187,7 +188,7 @@ def test_longer_sides_are_refused(codec: Codec, size: tuple[int, int]) -> None:
 
 
 def test_a_large_picture_needs_the_callers_leave(codec: Codec) -> None:
-    data = pack(Header(16_384, 16_384, quality=40, kept=0), bytes(1 << 16))
+    data = pack(header(16_384, 16_384, quality=40, kept=0), bytes(1 << 16))
     for read in (hdcodec.info, codec.decompress):
         with pytest.raises(TooLargeError, match="pixels"):
             read(data)
@@ -221,7 +222,7 @@ def test_a_short_file_of_a_big_picture_is_refused_early(
 ) -> None:
     noise = np.random.default_rng(quality + kept).bytes(1024)
     payload = {"zeros": bytes(1024), "ones": b"\xff" * 1024, "noise": noise}[filling]
-    data = pack(Header(8192, 2048, quality=quality, kept=kept), payload)
+    data = pack(header(8192, 2048, quality=quality, kept=kept), payload)
     counter = Counter(codec.networks.model.lic.synthesis)
     tracemalloc.start()
     try:
@@ -253,7 +254,7 @@ class Shortage(Counter):
 def on_device(name: str) -> Codec:
     """A codec of its own whose networks run on a device."""
     codec = Codec(device="cpu")
-    codec.networks = load_networks("hdc", hdcodec.weights.find("hdc"), name)
+    codec.networks = codec.family.load(name)
     return codec
 
 

@@ -15,13 +15,15 @@ from PIL import Image
 
 import hdcodec
 from hdcodec import Codec, weights
-from hdcodec.conformance import make, suite
+from hdcodec.conformance import make, recipes, suite
 from hdcodec.conformance.__main__ import command
 from hdcodec.conformance.report import lines
 from hdcodec.format import EXIF, MODELS, XMP, unpack
-from hdcodec.format.header import KEPT_STEPS
+from hdcodec.models.hdc import recipes as hdc_recipes
+from hdcodec.models.hdc.options import KEPT_STEPS, Parameters
 
 NAMES = suite.names()
+RECIPES = {name: recipe for _, name, recipe in make.recipes()}
 FEW = ("one-pixel", "gray-alpha", "tile", "senseless-0")
 
 
@@ -30,15 +32,20 @@ def codec() -> Codec:
     return Codec(device="cpu")
 
 
+def check(name: str, codec: Codec | None) -> suite.Result:
+    """Of a file that `codec` decodes, if it is to."""
+    return suite.check(name, (lambda _: codec) if codec else None)
+
+
 # ---- this installation ----
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_decode_as_expected(codec: Codec, name: str) -> None:
-    result = suite.check(name, codec)
+    result = check(name, codec)
     assert result.error is None
     assert result.symbols_sha256 == suite.expected()["files"][name]["symbols_sha256"]
-    assert (result.mean_gap is None) == (make.RECIPES[name].source in make.SYMBOLS_ONLY)
+    assert (result.mean_gap is None) == (RECIPES[name].source in recipes.SYMBOLS_ONLY)
 
 
 def test_a_model_id_keeps_its_tables_and_networks() -> None:
@@ -47,17 +54,17 @@ def test_a_model_id_keeps_its_tables_and_networks() -> None:
     assert {int(number) for number in pinned} == set(MODELS)
     for number, hashes in pinned.items():
         assert set(hashes) == {"entropy.safetensors", "networks.safetensors"}
-        assert hashes == suite.model_hashes(int(number))
+        assert hashes == weights.find(int(number)).deciding
     assert suite.check_weights() is None
 
 
 def test_the_files_cover_the_format() -> None:
     boxes = [unpack(suite.read(name)) for name in NAMES]
-    headers = [box.header for box in boxes]
-    sizes = {(header.width, header.height) for header in headers}
-    qualities = sorted({header.quality for header in headers})
+    sizes = {box.header.size for box in boxes}
+    found = [Parameters.parse(box.header.parameters) for box in boxes]
+    qualities = sorted({parameters.qindex for parameters in found})
     assert len(NAMES) >= 30
-    assert {header.kept for header in headers} == set(range(KEPT_STEPS + 1))
+    assert {parameters.kept for parameters in found} == set(range(KEPT_STEPS + 1))
     assert (qualities[0], qualities[-1]) == (0, 200)
     assert max(b - a for a, b in itertools.pairwise(qualities)) <= 25
     assert any(quality % 25 for quality in qualities), "none lies between two levels"
@@ -65,14 +72,15 @@ def test_the_files_cover_the_format() -> None:
     assert any(w > 1000 and h == 1 for w, h in sizes) and any(w == 1 < h for w, h in sizes)
     assert any(w % 64 == 0 == h % 64 for w, h in sizes)
     assert any(w % 2 and h % 2 and w > 64 < h for w, h in sizes)
-    assert {kind for box in boxes for kind in box.chunks} >= {1, EXIF, XMP, 4, make.OPTIONAL_CHUNK}
+    chunks = {1, EXIF, XMP, 4, recipes.OPTIONAL_CHUNK}
+    assert {kind for box in boxes for kind in box.chunks} >= chunks
 
 
 def test_the_files_are_small() -> None:
     stored = list(suite.DATA.iterdir())
     assert {path.stem for path in stored} == {*NAMES, "expected"}
     pictures = {path.stem for path in stored if path.suffix == ".png"}
-    shown = {name for name in NAMES if make.RECIPES[name].source not in make.SYMBOLS_ONLY}
+    shown = {name for name in NAMES if RECIPES[name].source not in recipes.SYMBOLS_ONLY}
     assert pictures == shown
     assert sum(path.stat().st_size for path in stored) < 400_000
 
@@ -103,15 +111,15 @@ def test_other_symbols_are_found(copied: Path) -> None:
     def change(known: dict[str, Any]) -> None:
         known["files"]["one-pixel"]["symbols_sha256"] = "0" * 64
 
-    assert suite.check("one-pixel", None).error is None
+    assert check("one-pixel", None).error is None
     edit(copied, change)
-    assert suite.check("one-pixel", None).error == "symbols_sha256: not as expected"
+    assert check("one-pixel", None).error == "symbols_sha256: not as expected"
 
 
 def test_damaged_files_are_found(copied: Path) -> None:
     path = copied / "one-pixel.hdc"
     path.write_bytes(path.read_bytes()[:-1])
-    assert "checksum" in str(suite.check("one-pixel", None).error)
+    assert "checksum" in str(check("one-pixel", None).error)
 
 
 def spots(image: Image.Image) -> Image.Image:
@@ -133,11 +141,11 @@ def spots(image: Image.Image) -> Image.Image:
 def test_other_pictures_are_found(
     codec: Codec, copied: Path, name: str, change: Callable[[Image.Image], Image.Image]
 ) -> None:
-    assert suite.check(name, codec).error is None
+    assert check(name, codec).error is None
     with Image.open(copied / f"{name}.png") as image:
         change(image).save(copied / f"{name}.png")
-    assert suite.check(name, codec).error is not None
-    assert suite.check(name, None).error is None
+    assert check(name, codec).error is not None
+    assert check(name, None).error is None
 
 
 def test_other_weights_are_found(copied: Path) -> None:
@@ -150,7 +158,7 @@ def test_other_weights_are_found(copied: Path) -> None:
 
 def test_missing_weights_are_named(own_weights: Path) -> None:
     assert "manifest.json is missing" in str(suite.check_weights())
-    assert "manifest.json is missing" in str(suite.check(NAMES[0], None).error)
+    assert "manifest.json is missing" in str(check(NAMES[0], None).error)
 
 
 # ---- python -m hdcodec.conformance ----
@@ -231,7 +239,7 @@ def test_a_whole_run_with_other_settings(tmp_path: Path) -> None:
 @pytest.fixture
 def few(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Few recipes, and nothing made yet."""
-    monkeypatch.setattr(make, "RECIPES", {name: make.RECIPES[name] for name in FEW})
+    monkeypatch.setattr(hdc_recipes, "RECIPES", {name: RECIPES[name] for name in FEW})
     for path in copied.iterdir():
         path.unlink()
     yield copied
@@ -243,39 +251,39 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_what_is_made_passes(codec: Codec, few: Path) -> None:
     (few / "old.hdc").write_bytes(b"of a name that is gone")
-    make.main(released=False)
+    make.main()
     assert {path.stem for path in few.iterdir()} == {*FEW, "expected"}
     assert suite.names() == sorted(FEW)
     assert suite.check_weights() is None
-    assert all(suite.check(name, codec).error is None for name in FEW)
+    assert all(check(name, codec).error is None for name in FEW)
 
 
-def test_released_files_stay_as_they_are(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make.main(released=False)
+def test_files_that_are_there_stay_as_they_are(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.main()
     before = contents(few)
-    first = make.RECIPES[FEW[0]]
+    first = RECIPES[FEW[0]]
     changed = {FEW[0]: first._replace(quality=99), "new": first._replace(quality=1)}
-    monkeypatch.setattr(make, "RECIPES", changed)
-    make.main(released=True)
+    monkeypatch.setattr(hdc_recipes, "RECIPES", changed)
+    make.main()
     assert suite.names() == sorted([*FEW, "new"])
     after = contents(few)
     assert {name: after[name] for name in before if name != suite.EXPECTED} == {
         name: data for name, data in before.items() if name != suite.EXPECTED
     }
+    make.main(anew=True)
+    assert suite.names() == sorted(changed)
 
 
-def test_a_released_model_cannot_change(few: Path) -> None:
-    other = {"1": {name: "0" * 64 for name in suite.DECIDING}}
+def test_the_weights_of_a_model_cannot_change(few: Path) -> None:
+    other = {"1": dict.fromkeys(weights.find(1).deciding, "0" * 64)}
     (few / suite.EXPECTED).write_text(json.dumps({"models": other, "files": {}}))
     with pytest.raises(ValueError, match="new model id"):
-        make.main(released=True)
+        make.main(anew=True)
     assert [path.name for path in few.iterdir()] == [suite.EXPECTED]
-    make.main(released=False)
-    assert suite.expected()["models"]["1"] == suite.model_hashes(1)
 
 
 def test_hashes_are_those_of_the_weights() -> None:
     manifest = weights.find(1).manifest["files"]
-    for name, digest in suite.model_hashes(1).items():
+    for name, digest in weights.find(1).deciding.items():
         assert manifest[name]["sha256"] == digest
         assert weights.find(1).read(name)

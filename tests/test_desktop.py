@@ -13,10 +13,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from headers import header
 from PIL import Image
 
 import hdcodec
-from hdcodec.format import GRAY, MAGIC, Header, pack
+from hdcodec.format import GRAY, MAGIC, pack
 from hdcodec.pillow_plugin import EXTENSION, MIME
 
 DESKTOP = Path(str(files("hdcodec"))) / "desktop"
@@ -76,7 +77,7 @@ def test_the_file_type_is_the_plugins(kind: ElementTree.Element) -> None:
 
 def test_the_magic_fits_every_file_and_no_other(kind: ElementTree.Element, file: Path) -> None:
     (magic,) = kind.findall(f"{SPACE}magic")
-    whole = pack(Header(9, 9, quality=200, kept=15), b"", {GRAY: b""})
+    whole = pack(header(9, 9, quality=200, kept=15), b"", {GRAY: b""})
     assert matches(magic, file.read_bytes())
     assert matches(magic, whole)
     assert whole.startswith(MAGIC)

@@ -10,9 +10,10 @@ from command import Hdc
 from PIL import Image
 
 import hdcodec
-from hdcodec import Codec, DeviceError, WeightsError, weights
+from hdcodec import Codec, DeviceError, WeightsError
 from hdcodec.models.hdc.config import STRIDE
-from hdcodec.models.hdc.tiles import LEAST_AREA, tiles
+from hdcodec.models.tiles import LEAST_AREA, tiles
+from hdcodec.weights import Weights
 
 
 def error(codec: Codec, data: bytes, image: Image.Image) -> float:
@@ -108,12 +109,9 @@ def test_entropy_weights_that_do_not_fit(
     face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codec = Codec(device="cpu")
-    monkeypatch.setattr(
-        "hdcodec.models.hdc.runtime.load_arrays", lambda _: {"quality": np.zeros((9, 7))}
-    )
+    monkeypatch.setattr(Weights, "arrays", lambda *_: {"quality": np.zeros((9, 7))})
     with pytest.raises(WeightsError, match=r"entropy\.safetensors does not fit"):
         codec.compress(face, quality=50, effort=1)
-    assert weights.find("hdc").folder == codec.networks.weights.folder  # type: ignore[union-attr]
 
 
 def test_the_commands_take_it(hdc: Hdc, face: Image.Image, tmp_path: Path) -> None:
@@ -144,5 +142,5 @@ def test_a_measured_curve_is_named_after_it() -> None:
     from hdcodec.eval import own_curves
 
     searches = ({"effort": 0}, {"effort": 1}, {"effort": 2, "tune": "perceptual"})
-    names = [own_curves([50], search=search, device="cpu")[0].name for search in searches]
+    names = [own_curves([50], options=search, device="cpu")[0].name for search in searches]
     assert names == ["hdc", "hdc effort=1", "hdc effort=2 tune=perceptual"]

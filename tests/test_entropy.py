@@ -19,7 +19,6 @@ from hdcodec import CorruptError, WeightsError
 from hdcodec.entropy.coder import Decoder, Encoder, code_blocks
 from hdcodec.entropy.fixedpoint import LOG_SCALE_MIN, SCALE_STEP, SCALES, SYMBOL_MAX
 from hdcodec.entropy.intnet import IntLayer, IntNet
-from hdcodec.entropy.latents import Source, SymbolCodec, Symbolic, interpolate, most_uncertain
 from hdcodec.entropy.order import PARTS, part_mask
 from hdcodec.entropy.tables import (
     EXP_RANGE,
@@ -32,6 +31,13 @@ from hdcodec.entropy.tables import (
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.hdc.symbols import (
+    HdcSymbols,
+    Source,
+    SymbolCodec,
+    interpolate,
+    most_uncertain,
+)
 from hdcodec.train.export import entropy_tensors
 
 Tensors = dict[str, NDArray[Any]]
@@ -375,15 +381,17 @@ def random_source(rows: int, columns: int, seed: int) -> Source:
 
 def coded(
     codec: SymbolCodec, source: Source, quality: int, kept: int, least: int = 0
-) -> tuple[bytes, float, Symbolic]:
+) -> tuple[bytes, float, HdcSymbols]:
     coder, size = Encoder(), source.z.shape[:2]
-    symbols = codec.code(coder, size, quality, (kept * kept, 225), source)
+    symbols = codec.code(coder, size, quality, kept, source)
     return coder.finish(least), coder.bits, symbols
 
 
-def read_back(codec: SymbolCodec, stream: bytes, like: Symbolic, quality: int, k: int) -> Symbolic:
+def read_back(
+    codec: SymbolCodec, stream: bytes, like: HdcSymbols, quality: int, k: int
+) -> HdcSymbols:
     rows, columns = like.z.shape[:2]
-    return codec.code(Decoder(stream), (rows, columns), quality, (k * k, 225), None)
+    return codec.code(Decoder(stream), (rows, columns), quality, k)
 
 
 @pytest.mark.parametrize("kept", range(16))
@@ -501,7 +509,7 @@ def test_decoded_latents_are_within_half_a_step() -> None:
 def test_any_stream_decodes_or_is_corrupt(stream: bytes, quality: int, kept: int) -> None:
     codec = SymbolCodec(small_tensors(1))
     try:
-        symbols = codec.code(Decoder(stream), (2, 2), quality, (kept * kept, 225), None)
+        symbols = codec.code(Decoder(stream), (2, 2), quality, kept)
     except CorruptError:
         return
     assert np.abs(symbols.latent).max() <= SYMBOL_MAX * 1024

@@ -1,7 +1,6 @@
 """Failing well: every fault has its documented message and exit code, and leaves nothing behind."""
 
 import ast
-import copy
 import json
 import os
 import re
@@ -17,9 +16,10 @@ from command import Hdc, Run
 from PIL import Image
 
 import hdcodec
-from hdcodec import _atomic, _errors, _symbols, batch, weights
+from hdcodec import _atomic, _errors, batch, weights
 from hdcodec.batch import Plan
 from hdcodec.conformance.suite import DATA
+from hdcodec.entropy.coder import Encoder, Frequencies, Symbols
 
 PACKAGE = Path(hdcodec.__file__).parent
 DOCUMENT = (PACKAGE.parent / "docs" / "errors.md").read_text()
@@ -146,6 +146,7 @@ full, fixed = mount("full", "-o", "size=4k"), mount("fixed", "-o", "ro")
 (full / "other").write_bytes(bytes(4096))
 from hdcodec.cli import main
 from hdcodec.conformance.suite import DATA
+from hdcodec.entropy.coder import Encoder, Frequencies, Symbols
 runs = []
 for place in (full, fixed):
     for command, output in ((["compress", picture], "out.hdc"), (["decompress", file], "out.png")):
@@ -302,7 +303,7 @@ def copied(own_weights: Path) -> Path:
     """A copy of the shipped weights, which is used in their place."""
     for path in (PACKAGE.parent / "weights" / "hdc").iterdir():
         (own_weights / path.name).write_bytes(path.read_bytes())
-    assert weights.find("hdc").folder == own_weights
+    assert weights.find(1).folder == own_weights
     return own_weights
 
 
@@ -353,14 +354,13 @@ def test_a_device_that_is_not_there(hdc: Hdc, picture: Path) -> None:
 
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Encoders take their tables from other rows than decoders do."""
+    """Encoders take their frequencies from other symbols than decoders do."""
 
-    def broken(model: int) -> Any:
-        codec = copy.copy(_symbols.symbol_codec(model))
-        codec.gaussians = np.ascontiguousarray(codec.gaussians[::-1])
-        return codec
+    class Broken(Encoder):
+        def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
+            return super().code(symbols, np.roll(frequencies, 1, axis=1))
 
-    monkeypatch.setattr("hdcodec.codec.symbol_codec", broken)
+    monkeypatch.setattr("hdcodec.models.hdc.encoder.RangeEncoder", Broken)
 
 
 @pytest.mark.usefixtures("faulty")

@@ -184,10 +184,13 @@ def test_a_file_is_made_once_for_all_that_decode_it(folder: Path, jpeg: Curve) -
 
 
 def test_own_curves_differ_in_files_only_by_the_search() -> None:
-    curves = own_curves([10], [0.0, 1.0], [None, 2])
-    curves += own_curves([10], search={"effort": 1})
-    curves += own_curves([10], search={"effort": 1, "tune": "perceptual"})
-    assert len({curve.name for curve in curves}) == 6
+    curves = own_curves([10], {"fidelity": [0.0, 1.0], "denoising_steps": [1, 2]})
+    curves += own_curves([10], options={"effort": 1, "metric_weights": "somewhere"})
+    curves += own_curves([10], options={"effort": 1, "tune": "perceptual"})
+    curves += own_curves([10], {"fidelity": []})
+    assert len({curve.name for curve in curves}) == 7
+    assert curves[0].name == "hdc fidelity=0 denoising_steps=1"
+    assert curves[4].name == "hdc effort=1"
     assert len({curve.encoder for curve in curves[:4]}) == 1
     assert len({curve.encoder for curve in curves}) == 3
 
@@ -348,7 +351,7 @@ def test_command_fails_where_a_picture_did(
     [
         (["--qualities", "101"], 2),
         (["--qualities", "10,x"], 2),
-        (["--steps", "0"], 2),
+        (["--fidelity", "2"], 2),
         (["--qualities", "", "--against", "heic"], 1),
         (["--qualities", "", "--metrics", "beauty"], 1),
     ],

@@ -15,6 +15,7 @@ from hdcodec.batch import Item, Job, Row, make_plan
 from hdcodec.batch.names import outputs
 from hdcodec.batch.work import Worker
 from hdcodec.conformance.suite import DATA
+from hdcodec.format import Container
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links and names of POSIX")
 
@@ -38,7 +39,7 @@ def worked(codec: Codec, tmp_path: Path) -> Worked:
         existing = "replace" if force else "fail"
         plan = make_plan(source, target, "decompress", ".png", existing=existing)
         worker = Worker(Job("decompress", str(target), str(tmp_path), force), "cpu")
-        worker.codecs["hdc"] = codec
+        worker.codecs[1] = codec
         rows = [*plan.settled, *map(worker, plan.items)]
         return {os.path.relpath(row.input, source): row for row in rows if isinstance(row, Row)}
 
@@ -99,7 +100,7 @@ def test_an_item_that_names_another_place_is_refused(
     put(tmp_path, "a.hdc")
     (tmp_path / "out").mkdir()
     worker = Worker(Job("decompress", str(tmp_path / "out"), str(tmp_path)), "cpu")
-    worker.codecs["hdc"] = codec
+    worker.codecs[1] = codec
     row = worker(Item(0, str(tmp_path / "a.hdc"), os.path.join(tmp_path / "out", name)))
     assert isinstance(row, Row)
     assert "leads out of the destination" in str(row.error)
@@ -190,10 +191,10 @@ class Planting:
     def __init__(self, codec: Codec, link: Path, target: Path) -> None:
         self.codec, self.link, self.target = codec, link, target
 
-    def decompress(self, data: bytes, **options: Any) -> Image.Image:
+    def decode(self, box: Container, **options: Any) -> Image.Image:
         if not self.link.is_symlink():
             self.link.symlink_to(self.target)
-        return self.codec.decompress(data, **options)
+        return self.codec.decode(box, **options)
 
 
 def test_a_link_that_comes_meanwhile_leads_nowhere_else(

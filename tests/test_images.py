@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from headers import header
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from hdcodec import CorruptError, HdcError, ImageError, OutputError, TooLargeError
-from hdcodec.format import Header, pack, unpack
+from hdcodec.format import pack, unpack
 from hdcodec.images import (
     Picture,
     attach,
@@ -535,7 +536,7 @@ def test_what_is_detached_can_be_attached(
     image.info = {"exif": exif_with(1), "xmp": b"<x/>", "icc_profile": b""}
     picture = from_pil(image)
     chunks = detach(picture, keep)
-    assert unpack(pack(Header(128, 128, 0, 0), b"", chunks)).chunks == chunks
+    assert unpack(pack(header(128, 128, 0, 0), b"", chunks)).chunks == chunks
     again = attach(picture.rgb, chunks)
     assert again.mode == mode
     assert np.array_equal(pixels(again), pixels(image))

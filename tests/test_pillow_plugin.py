@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from headers import header
 from PIL import Image, UnidentifiedImageError
 
 import hdcodec
 import hdcodec.pillow_plugin
-from hdcodec.format import ALPHA, EXIF, GRAY, Header, pack
+from hdcodec.format import ALPHA, EXIF, GRAY, pack
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def file(picture: Image.Image, tmp_path: Path) -> Path:
 
 def hollow(width: int, height: int, chunks: dict[int, bytes] | None = None) -> bytes:
     """A file with a valid header and checksum, and no pixels."""
-    return pack(Header(width=width, height=height, quality=100, kept=4), b"", chunks)
+    return pack(header(width=width, height=height, quality=100, kept=4), b"", chunks)
 
 
 def test_the_size_is_known_without_decoding() -> None:

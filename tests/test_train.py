@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from hdcodec import Codec, info, weights
+from hdcodec import Codec, MissingWeightsError, info, weights
+from hdcodec.format import MODELS
 from hdcodec.models.hdc import layers
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
@@ -599,7 +600,7 @@ def test_the_ladder_command_measures_every_pair(
 ) -> None:
     monkeypatch.setattr("hdcodec.train.ladder.GRID", (0, 200))
     monkeypatch.setattr("hdcodec.train.ladder.KEPT", (0, 9))
-    export_weights(trained / "drv2.pt", own_weights, None, {}, tiny_config)
+    export_weights(trained / "drv2.pt", own_weights, 1, None, {}, tiny_config)
     pictures, out = tmp_path / "pictures", tmp_path / "ladder.json"
     pictures.mkdir()
     small_cat.crop((0, 0, 128, 128)).save(pictures / "cat.png")
@@ -615,11 +616,16 @@ def test_the_ladder_command_measures_every_pair(
 
 
 def test_exported_weights_make_and_read_files(
-    trained: Path, own_weights: Path, tiny_config: Config, small_cat: Image.Image, tmp_path: Path
+    trained: Path,
+    own_weights: Path,
+    tiny_config: Config,
+    small_cat: Image.Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ladder = tmp_path / "ladder.json"
     ladder.write_text(json.dumps([15] * 201))
-    export_weights(trained / "drv2.pt", own_weights, ladder, {"steps": "2"}, tiny_config)
+    export_weights(trained / "drv2.pt", own_weights, 1, ladder, {"steps": "2"}, tiny_config)
     manifest = json.loads((own_weights / "manifest.json").read_text())
     assert manifest["training"] == {"steps": "2"}
     for path in own_weights.iterdir():
@@ -630,14 +636,19 @@ def test_exported_weights_make_and_read_files(
     assert info(data)["kept_fraction"] == 1
     decoded = codec.decompress(data)
     assert decoded.size == small_cat.size
-    export_weights(trained / "drv2.pt", own_weights, None, {}, tiny_config)
-    assert weights.find("hdc").manifest["ladder"] == [15] * 201
+    with pytest.raises(ValueError, match="new weights need a new model id"):
+        export_weights(trained / "drv2.pt", own_weights, 1, None, {}, tiny_config)
+    monkeypatch.setitem(MODELS, 2, MODELS[1])
+    export_weights(trained / "drv2.pt", own_weights, 2, None, {}, tiny_config)
+    assert weights.find(2).manifest["ladder"] == [15] * 201
+    with pytest.raises(MissingWeightsError, match="model 1"):
+        weights.find(1)
 
 
 def test_exported_networks_are_the_averaged_ones(
     trained: Path, own_weights: Path, tiny_config: Config
 ) -> None:
-    export_weights(trained / "drv2.pt", own_weights, None, {}, tiny_config)
+    export_weights(trained / "drv2.pt", own_weights, 1, None, {}, tiny_config)
     average = load_average(trained / "drv2.pt", tiny_config).state_dict()
     exported = Codec(device="cpu").networks.model.state_dict()
     for name in ("vq_decoder.enter.weight", "lic.analysis.net.4.bias", "denoisers.1.leave.weight"):
@@ -651,10 +662,11 @@ def test_the_command_trains_and_exports(
     shared = f"--data {data} --out {out} --metric-weights {metric_weights}"
     trained = CliRunner().invoke(main, f"vq {shared} --minutes 1 --max-steps 0")
     assert trained.exit_code == 0, trained.output
-    exported = CliRunner().invoke(main, f"export {out / 'vq.pt'} {own_weights} --note by=test")
+    argv = f"export {out / 'vq.pt'} {own_weights} --model-id 1 --note by=test"
+    exported = CliRunner().invoke(main, argv)
     assert exported.exit_code == 0, exported.output
-    assert weights.find("hdc").manifest["config"] == Config().to_dict()
-    assert weights.find("hdc").manifest["training"] == {"by": "test"}
+    assert weights.find(1).manifest["config"] == Config().to_dict()
+    assert weights.find(1).manifest["training"] == {"by": "test"}
 
 
 @pytest.mark.parametrize("share", [-0.25, 0.0, 0.25, 1.0])
@@ -663,8 +675,8 @@ def test_export_blends_two_models(
 ) -> None:
     paths = [trained / "vq.pt", trained / "drv2.pt"]
     other = tmp_path / "other"
-    export_weights(paths[1], other, None, {}, tiny_config)
-    export_weights(paths[0], own_weights, None, {}, tiny_config, [(other, share)])
+    export_weights(paths[1], other, 1, None, {}, tiny_config)
+    export_weights(paths[0], own_weights, 1, None, {}, tiny_config, [(other, share)])
     a, b = (load_average(path, tiny_config).state_dict() for path in paths)
     exported = Codec(device="cpu").networks.model.state_dict()
     for name in ("vq_decoder.enter.weight", "denoisers.1.leave.weight"):
@@ -675,7 +687,7 @@ def test_export_blends_two_models(
 def test_blends_follow_one_another(trained: Path, own_weights: Path, tiny_config: Config) -> None:
     paths = [trained / "vq.pt", trained / "drv2.pt"]
     blends = [(paths[1], 1.0), (paths[0], 0.25)]
-    export_weights(paths[0], own_weights, None, {}, tiny_config, blends)
+    export_weights(paths[0], own_weights, 1, None, {}, tiny_config, blends)
     a, b = (load_average(path, tiny_config).state_dict() for path in paths)
     exported = Codec(device="cpu").networks.model.state_dict()
     for name in ("vq_decoder.enter.weight", "denoisers.1.leave.weight"):
@@ -687,9 +699,10 @@ def test_blends_follow_one_another(trained: Path, own_weights: Path, tiny_config
     "blend", ["=0.5", "nowhere=0.5", "{}=0.5", "{}=2", "{}=-2", "{}=half", "{}"]
 )
 def test_a_blend_that_cannot_be_is_an_error(trained: Path, tmp_path: Path, blend: str) -> None:
-    landed = weights.find("hdc").folder
+    landed = weights.find(1).folder
     out = tmp_path / "weights"
-    argv = ["export", str(trained / "drv2.pt"), str(out), "--blend", blend.format(landed)]
+    argv = ["export", str(trained / "drv2.pt"), str(out), "--model-id", "1"]
+    argv += ["--blend", blend.format(landed)]
     done = CliRunner().invoke(main, argv)
     assert done.exit_code == 1, done.output
     assert done.output.startswith("Error: ")
@@ -697,7 +710,7 @@ def test_a_blend_that_cannot_be_is_an_error(trained: Path, tmp_path: Path, blend
 
 
 def test_landed_weights_can_be_trained_further(tmp_path: Path) -> None:
-    landed = weights.find("hdc")
-    export(restore(landed), tmp_path, {"ladder": landed.manifest["ladder"]})
+    landed = weights.find(1)
+    export(restore(landed), tmp_path, {"ladder": landed.manifest["ladder"]}, 1)
     for name in landed.manifest["files"]:
         assert (tmp_path / name).read_bytes() == (landed.folder / name).read_bytes(), name

@@ -13,7 +13,7 @@ from PIL import Image
 import hdcodec
 from hdcodec import Codec, WeightsError
 from hdcodec.eval import measure
-from hdcodec.models.hdc.tiles import LEAST_AREA
+from hdcodec.models.tiles import LEAST_AREA
 from hdcodec.perceptual import _installed, view
 
 CORNERS = [(160, 30), (0, 0), (256, 256)]
@@ -27,7 +27,7 @@ def crops(photos: dict[str, Image.Image]) -> list[Image.Image]:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what does not depend on how well the search does: a sixth of its steps."""
-    monkeypatch.setattr("hdcodec.codec.EFFORT_STEPS", {"psnr": 1, "perceptual": 2})
+    monkeypatch.setattr("hdcodec.models.hdc.encoder.SEARCH_STEPS", {"psnr": 1, "perceptual": 2})
 
 
 def distances(codec: Codec, data: bytes, image: Image.Image, folder: Path) -> dict[str, float]:

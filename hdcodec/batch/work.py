@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from hdcodec._errors import HdcError, OutputError, describe
 from hdcodec.batch.plan import Direction, leaves
 from hdcodec.batch.rows import Item, Row
-from hdcodec.format import MAX_FILE_BYTES, MODELS, unpack
+from hdcodec.format import MAX_FILE_BYTES, unpack
+from hdcodec.models import DEFAULT, identify
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,7 +40,7 @@ class Job:
     target: str
     base: str
     force: bool = False
-    model: str = "hdc"
+    model: str = DEFAULT
     flatten: tuple[int, int, int] | None = None
     max_pixels: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -53,12 +54,12 @@ class Worker:
 
     def __init__(self, job: Job, device: str) -> None:
         self.job, self.device = job, device
-        self.codecs: dict[str, Codec] = {}
+        self.codecs: dict[int, Codec] = {}
 
     def __call__(self, item: Item) -> Row | HdcError:
         """The row of one file, done or failed; an HdcError for what all files would share."""
         try:
-            self._codec(self.job.model)
+            self._own_codec()
             started = time.perf_counter()
             facts = self._facts(item)
         except _BrokenError as broken:
@@ -143,7 +144,7 @@ class Worker:
 
     def _compress(self, source: str) -> tuple[bytes, dict[str, Any]]:
         picture, input_bytes = self._load(source)
-        data = self._codec(self.job.model).compress(picture, **self.job.options)
+        data = self._own_codec().compress(picture, **self.job.options)
         return data, _sizes(picture.rgb, input_bytes, len(data), len(data))
 
     def _load(self, source: str) -> tuple[Picture, int]:
@@ -159,23 +160,27 @@ class Worker:
         with open(source, "rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
         limit = {"max_pixels": self.job.max_pixels} if self.job.max_pixels else {}
-        codec = self._codec(MODELS[unpack(data, **limit).header.model])
-        image = codec.decompress(data, **limit, **self.job.options)
+        box = unpack(data, **limit)
+        image = self._codec(box.header.model).decode(box, **self.job.options)
         if self.job.flatten:
             image = images.to_pil(images.flatten(images.from_pil(image), self.job.flatten))
         content = io.BytesIO()
         images.save(image, content, os.path.splitext(output)[1])
         return content.getvalue(), _sizes(image, len(data), content.tell(), len(data))
 
-    def _codec(self, model: str) -> Codec:
-        if model not in self.codecs:
+    def _own_codec(self) -> Codec:
+        """The codec of the job's model, without which nothing can be done."""
+        try:
+            return self._codec(identify(self.job.model))
+        except HdcError as fault:
+            raise _BrokenError(fault) from fault
+
+    def _codec(self, model_id: int) -> Codec:
+        if model_id not in self.codecs:
             from hdcodec.codec import Codec
 
-            try:
-                self.codecs[model] = Codec(model, self.device)
-            except HdcError as fault:
-                raise _BrokenError(fault) from fault
-        return self.codecs[model]
+            self.codecs[model_id] = Codec(model_id, self.device)
+        return self.codecs[model_id]
 
 
 def _compare(content: bytes, output: str) -> None:

@@ -2,9 +2,14 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import Field
 from typing import Any
 
 import click
+
+from hdcodec.format import MODELS
+from hdcodec.models import DEFAULT, FAMILIES, family_class, identify
+from hdcodec.models.options import Choice, choices, defaults
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Rgb = tuple[int, int, int]
@@ -71,6 +76,59 @@ def exclusive(**options: object) -> dict[str, Any]:
     return chosen
 
 
+def family_options(kind: str, *, lists: bool = False, without: str = "") -> Decorator:
+    """The options of all model families, `kind` Encoding or Decoding; with `lists` each takes
+    values between commas. `without`: one that the command has by itself."""
+    found = {name: field for name, field in _family_fields(kind).items() if name != without}
+    return together(*(_family_option(name, field, lists) for name, field in found.items()))
+
+
+def family_names(kind: str) -> list[str]:
+    """The names of the options that `family_options` makes."""
+    return list(_family_fields(kind))
+
+
+def _family_fields(kind: str) -> dict[str, Field[Any]]:
+    """By name; families that share an option declare it alike."""
+    found: dict[str, Field[Any]] = {}
+    for family in FAMILIES:
+        found |= defaults(getattr(family_class(family), kind))
+    return {name: field for name, field in found.items() if field.metadata["option"].public}
+
+
+def _family_option(name: str, field: Field[Any], lists: bool) -> Decorator:
+    choice: Choice = field.metadata["option"]
+    kind: click.ParamType[Any]
+    if choice.names:
+        kind = click.Choice(choice.names)
+    elif choice.folder:
+        kind = click.Path(exists=True, file_okay=False)
+    elif "int" in str(field.type):
+        kind = click.IntRange(_whole(choice.low), _whole(choice.high))
+    else:
+        kind = Finite(choice.low, choice.high)
+    switch, shown = f"--{name.replace('_', '-')}", field.default
+    if lists:
+        text = f"{choice.help} Several, between commas."
+        return click.option(switch, metavar="LIST", callback=listed(kind.convert), help=text)
+    return click.option(switch, type=kind, help=choice.help, show_default=shown and str(shown))
+
+
+def _whole(limit: float | None) -> int | None:
+    return None if limit is None else int(limit)
+
+
+def of_family(model: str | int, kind: str, values: dict[str, Any], **shared: Any) -> dict[str, Any]:
+    """Those of `values`, made by `family_options`, that were given; one that the model's family
+    does not have is wrong usage. `shared`: options of the command that the family may have, too."""
+    name = MODELS[identify(model)].family
+    known, chosen = choices(getattr(family_class(name), kind)), given(**values)
+    for option in chosen:
+        if option not in known:
+            raise click.UsageError(f"--{option.replace('_', '-')} is not an option of {name}.")
+    return chosen | given(**{option: shared[option] for option in shared if option in known})
+
+
 rate = together(
     click.option(
         "-q",
@@ -91,38 +149,16 @@ rate = together(
     ),
 )
 
-effort = click.option(
-    "--effort",
-    type=click.IntRange(0, 10),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Search longer for a better picture in as few bytes, 0 to 10; decoding takes no longer.",
-)
-
-tune = click.option(
-    "--tune",
-    type=click.Choice(["psnr", "perceptual"]),
-    default="psnr",
-    show_default=True,
-    help="What an --effort is for; perceptual takes LPIPS and DISTS (see --metric-weights) and "
-    "many times as long.",
-)
-
 FILE = click.Path(allow_dash=True)
 """A file or a stream; that it is a path is what a shell completes it by."""
-
-fidelity = click.option(
-    "--fidelity",
-    type=Finite(0, 1),
-    help="0 looks most natural, 1 is closest to the original; 0.75 unless given.",
-)
 
 metric_weights = click.option(
     "--metric-weights",
     type=click.Path(exists=True, file_okay=False),
     help="Folder of LPIPS and DISTS weights; without it they come from installed packages.",
 )
+
+model = click.option("--model", default=DEFAULT, show_default=True, help="One of `hdc models`.")
 
 device = click.option(
     "--device",

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,10 +135,8 @@ def command() -> None:
 @command.command()
 @folders
 @options.rate
-@options.effort
-@options.tune
-@options.metric_weights
-@click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
+@options.family_options("Encoding")
+@options.model
 @click.option(
     "--verify/--no-verify",
     default=True,
@@ -155,15 +153,12 @@ def compress(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
-    effort: int,
-    tune: str,
-    metric_weights: str | None,
     model: str,
     verify: bool,
     keep_metadata: bool,
     flatten: options.Rgb | None,
     max_pixels: int | None,
-    **shared: Any,
+    **others: Any,
 ) -> None:
     """Compress the pictures in folder SRC to .hdc files in folder DST.
 
@@ -172,28 +167,21 @@ def compress(
     """
     from hdcodec.batch import Job
     from hdcodec.batch.plan import HDC
-    from hdcodec.weights import family_of
 
-    family_of(model)
+    run, family = _split(others)
+    chosen = options.of_family(model, "Encoding", family)
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
     job = Job(
         "compress",
         str(target),
         os.getcwd(),
-        shared["force"],
+        run.force,
         model,
         flatten,
         max_pixels,
-        {
-            "effort": effort,
-            "tune": tune,
-            "metric_weights": metric_weights,
-            "verify": verify,
-            "keep_metadata": keep_metadata,
-            **rate,
-        },
+        {"verify": verify, "keep_metadata": keep_metadata, **rate, **chosen},
     )
-    _run(source, job, HDC, Run(**shared))
+    _run(source, job, HDC, run)
 
 
 @command.command()
@@ -206,10 +194,7 @@ def compress(
     metavar="EXT",
     help="Extension of the outputs, which names their format.",
 )
-@options.fidelity
-@click.option(
-    "--steps", type=click.IntRange(1), help="Denoising steps; the model's own unless given."
-)
+@options.family_options("Decoding")
 @options.flatten
 @options.max_pixels
 @run_options
@@ -217,11 +202,9 @@ def decompress(
     source: Path,
     target: Path,
     suffix: str,
-    fidelity: float | None,
-    steps: int | None,
     flatten: options.Rgb | None,
     max_pixels: int | None,
-    **shared: Any,
+    **others: Any,
 ) -> None:
     """Decompress the .hdc files in folder SRC to pictures in folder DST.
 
@@ -229,16 +212,23 @@ def decompress(
     """
     from hdcodec.batch import Job
 
+    run, family = _split(others)
     job = Job(
         "decompress",
         str(target),
         os.getcwd(),
-        shared["force"],
+        run.force,
         flatten=flatten,
         max_pixels=max_pixels,
-        options=options.given(fidelity=fidelity, steps=steps),
+        options=options.given(**family),
     )
-    _run(source, job, _checked(suffix), Run(**shared))
+    _run(source, job, _checked(suffix), run)
+
+
+def _split(others: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
+    """The options that both directions share, and those of the model families."""
+    shared = {field.name: others.pop(field.name) for field in fields(Run)}
+    return Run(**shared), others
 
 
 def _checked(suffix: str) -> str:

@@ -10,7 +10,7 @@ from hdcodec._errors import ImageError
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import STREAM, Output, read_hdc
 from hdcodec.cli.compress import load_picture
-from hdcodec.format import MODELS, unpack
+from hdcodec.format import unpack
 
 if TYPE_CHECKING:
     from hdcodec.images import Picture
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     help="Rivals: avif, webp, jpeg, jxl, vvc; with @x2 or @x4 for a downscale around the codec. "
     "All that are installed unless given.",
 )
-@options.fidelity
+@options.family_options("Decoding")
 @click.option(
     "--metrics",
     metavar="LIST",
@@ -46,7 +46,6 @@ def command(
     file: str,
     output: str | None,
     against: list[str] | None,
-    fidelity: float | None,
     metrics: list[str] | None,
     metric_weights: str | None,
     device: str,
@@ -54,6 +53,7 @@ def command(
     force: bool,
     as_json: bool,
     quiet: bool,
+    **family: Any,
 ) -> None:
     """Show ORIGINAL beside FILE.hdc and what other formats make of the same bytes.
 
@@ -62,11 +62,10 @@ def command(
     """
     started = time.perf_counter()
     target = Output.planned(file, output, ".html", force)
-    data = read_hdc(file)
-    limit = options.given(max_pixels=max_pixels)
-    header = unpack(data, **limit).header
+    box = unpack(read_hdc(file), **options.given(max_pixels=max_pixels))
+    chosen = options.of_family(box.header.model, "Decoding", family)
     picture, _ = load_picture(original, None, max_pixels)
-    _check(original, picture.rgb.size, (header.width, header.height))
+    _check(original, picture.rgb.size, box.header.size)
 
     from hdcodec import Codec, images
     from hdcodec.eval.comparison import Subject, available_metrics, installed_rivals
@@ -75,15 +74,15 @@ def command(
     names = available_metrics(metric_weights) if metrics is None else metrics
     before = images.flatten(picture).rgb
     subject = Subject(before, names, weights=metric_weights, device=device)
-    codec = Codec(model=MODELS[header.model], device=device)
-    decoded = codec.decompress(data, **limit, **options.given(fidelity=fidelity))
-    after = images.flatten(images.from_pil(decoded)).rgb
-    entries = [subject.coded(codec.name, after, len(data), header.quality / 2)]
+    codec = Codec(model=box.header.model, device=device)
+    after = images.flatten(images.from_pil(codec.decode(box, **chosen))).rgb
+    quality = codec.family.settings(box.header.parameters)["quality"]
+    entries = [subject.coded(codec.name, after, len(box.data), quality)]
     for rival in installed_rivals() if against is None else against:
-        entries.append(subject.rival(rival, len(data)))
+        entries.append(subject.rival(rival, len(box.data)))
 
     name = "Standard input" if original == STREAM else Path(original).name
-    page = comparison_page(before, entries, name, _notes(picture, fidelity))
+    page = comparison_page(before, entries, name, _notes(picture, chosen))
     target.write(page)
     told: dict[str, Any] = {"original": original, "input": file, "output": target.name}
     told |= facts(before, entries) | {"page_bytes": len(page)}
@@ -99,8 +98,9 @@ def _check(original: str, size: tuple[int, int], wanted: tuple[int, int]) -> Non
         )
 
 
-def _notes(picture: "Picture", fidelity: float | None) -> list[str]:
-    notes = [] if fidelity is None else [f"Decoded with fidelity {fidelity:g}."]
+def _notes(picture: "Picture", chosen: dict[str, Any]) -> list[str]:
+    dials = [f"{name.replace('_', ' ')} {value:g}" for name, value in chosen.items()]
+    notes = [f"Decoded with {', '.join(dials)}."] if dials else []
     if picture.alpha is not None:
         notes.append(
             "The picture is transparent: it is shown and measured on white, and hdc's bytes pay "

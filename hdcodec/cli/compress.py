@@ -9,9 +9,9 @@ import click
 
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import STREAM, Output, stdin
-from hdcodec.format import MAX_SIDE, MODELS, unpack
 
 if TYPE_CHECKING:
+    from hdcodec.format import Container
     from hdcodec.images import Picture
 
 
@@ -19,22 +19,14 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="INPUT", type=options.FILE)
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
 @options.rate
-@options.effort
-@options.tune
-@options.metric_weights
-@click.option("--model", default="hdc", show_default=True, help="One of `hdc models`.")
+@options.family_options("Encoding")
+@options.model
 @options.device
 @click.option(
     "--verify/--no-verify",
     default=True,
     show_default=True,
     help="Decode the result again before it is written.",
-)
-@click.option(
-    "--kept",
-    type=click.IntRange(0, 15),
-    metavar="K",
-    help="Send a share (K / 15)^2 of the VQ indices, 0 to 15, instead of what the quality says.",
 )
 @click.option("--keep-metadata", is_flag=True, help="Keep EXIF and XMP; they cost bytes.")
 @options.flatten
@@ -48,19 +40,16 @@ def command(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
-    effort: int,
-    tune: str,
-    metric_weights: str | None,
     model: str,
     device: str,
     verify: bool,
-    kept: int | None,
     keep_metadata: bool,
     flatten: options.Rgb | None,
     max_pixels: int | None,
     force: bool,
     as_json: bool,
     quiet: bool,
+    **family: Any,
 ) -> None:
     """Compress INPUT, any picture that Pillow opens, to OUTPUT.
 
@@ -69,6 +58,7 @@ def command(
     """
     started = time.perf_counter()
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    chosen = options.of_family(model, "Encoding", family)
     target = Output.planned(source, output, ".hdc", force)
     picture, input_bytes = load_picture(source, flatten, max_pixels)
 
@@ -76,21 +66,14 @@ def command(
 
     codec = Codec(model=model, device=device)
     coding = time.perf_counter()
-    data = codec.compress(
-        picture,
-        effort=effort,
-        tune=tune,
-        metric_weights=metric_weights,
-        verify=verify,
-        kept=kept,
-        keep_metadata=keep_metadata,
-        **rate,
-    )
+    box = codec.encode(picture, verify=verify, keep_metadata=keep_metadata, **rate, **chosen)
     coded = time.perf_counter() - coding
-    target.write(data)
+    target.write(box.data)
 
     facts: dict[str, Any] = {"input": source, "output": target.name}
-    facts |= _sizes(data, input_bytes)
+    facts |= _sizes(box, input_bytes)
+    facts |= {"quality": codec.family.settings(box.header.parameters)["quality"]}
+    facts |= {"model": codec.name, "model_id": codec.model_id}
     facts |= {"device": codec.device, "codec_seconds": coded}
     facts |= {"seconds": time.perf_counter() - started}
     target.report(_line(facts), facts, as_json, quiet)
@@ -115,20 +98,17 @@ def load_picture(
     return (images.flatten(picture, flatten) if flatten else picture), size
 
 
-def _sizes(data: bytes, input_bytes: int) -> dict[str, Any]:
+def _sizes(box: "Container", input_bytes: int) -> dict[str, Any]:
     """What is to be said of the file; ratios are against 24 bits a pixel and against the input."""
-    header = unpack(data, max_pixels=MAX_SIDE**2).header
-    pixels = header.width * header.height
+    width, height = box.header.size
     return {
-        "width": header.width,
-        "height": header.height,
-        "bytes": len(data),
-        "bpp": round(8 * len(data) / pixels, 5),
-        "quality": header.quality / 2,
-        "model": MODELS[header.model],
+        "width": width,
+        "height": height,
+        "bytes": len(box.data),
+        "bpp": box.bpp,
         "input_bytes": input_bytes,
-        "ratio": pixels * 3 / len(data),
-        "input_ratio": input_bytes / len(data),
+        "ratio": width * height * 3 / len(box.data),
+        "input_ratio": input_bytes / len(box.data),
     }
 
 

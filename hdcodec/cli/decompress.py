@@ -7,7 +7,7 @@ import click
 
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import Output, read_hdc
-from hdcodec.format import MODELS, unpack
+from hdcodec.format import unpack
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", metavar="INPUT", type=options.FILE)
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
-@options.fidelity
-@click.option(
-    "--steps", type=click.IntRange(1), help="Denoising steps; the model's own unless given."
-)
+@options.family_options("Decoding")
 @click.option(
     "--format", "kind", metavar="EXT", help="Format of OUTPUT; that of its extension unless given."
 )
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
 def command(
     source: str,
     output: str | None,
-    fidelity: float | None,
-    steps: int | None,
     kind: str | None,
     device: str,
     flatten: options.Rgb | None,
@@ -41,6 +36,7 @@ def command(
     force: bool,
     as_json: bool,
     quiet: bool,
+    **family: Any,
 ) -> None:
     """Decompress INPUT to OUTPUT, in the format that its extension names.
 
@@ -49,21 +45,25 @@ def command(
     """
     started = time.perf_counter()
     target = Output.planned(source, output, _suffix(kind), force)
-    data = read_hdc(source)
-    limit = options.given(max_pixels=max_pixels)
-    header = unpack(data, **limit).header
+    box = unpack(read_hdc(source), **options.given(max_pixels=max_pixels))
+    chosen = options.of_family(box.header.model, "Decoding", family)
 
     from hdcodec import Codec, images
 
-    codec = Codec(model=MODELS[header.model], device=device)
+    codec = Codec(model=box.header.model, device=device)
     coding = time.perf_counter()
-    image = codec.decompress(data, **limit, **options.given(fidelity=fidelity, steps=steps))
+    image = codec.decode(box, **chosen)
     coded = time.perf_counter() - coding
     images.save(_flattened(image, flatten), target.place, kind, force=force)
 
     facts: dict[str, Any] = {"input": source, "output": target.name}
     facts |= {"width": image.width, "height": image.height, "mode": image.mode}
-    facts |= {"model": codec.name, "device": codec.device, "codec_seconds": coded}
+    facts |= {
+        "model": codec.name,
+        "model_id": codec.model_id,
+        "device": codec.device,
+        "codec_seconds": coded,
+    }
     facts |= {"seconds": time.perf_counter() - started}
     target.report(_line(facts), facts, as_json, quiet)
 

@@ -25,23 +25,9 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
     show_default=True,
     help="Qualities to code at; an empty list measures the rivals alone.",
 )
-@options.effort
-@options.tune
-@click.option(
-    "--fidelity",
-    metavar="LIST",
-    callback=options.listed(options.Finite(0, 1).convert),
-    default="",
-    help="Fidelities to decode with.",
-)
-@click.option(
-    "--steps",
-    metavar="LIST",
-    callback=options.listed(click.IntRange(1).convert),
-    default="",
-    help="Numbers of steps to decode with.",
-)
-@click.option("--model", default="hdc", show_default=True, help="A name out of `hdc models`.")
+@options.family_options("Encoding", without="metric_weights")
+@options.family_options("Decoding", lists=True)
+@options.model
 @click.option(
     "--against",
     metavar="LIST",
@@ -80,10 +66,6 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
 def command(
     folder: Path,
     qualities: list[float],
-    effort: int,
-    tune: str,
-    fidelity: list[float],
-    steps: list[int],
     model: str,
     against: list[str],
     anchor: str | None,
@@ -95,6 +77,7 @@ def command(
     device: str,
     as_json: bool,
     quiet: bool,
+    **family: Any,
 ) -> int:
     """Measure sizes, distortions, perceptual distances and seconds on the pictures in FOLDER.
 
@@ -102,19 +85,15 @@ def command(
     pictures failed.
     """
     from hdcodec._atomic import write_bytes
-    from hdcodec.eval import Files, Report, Store, check_names, picture_files, run
+    from hdcodec.eval import Files, Report, Store, check_names, picture_files, rival_curves, run
     from hdcodec.eval.gallery import gallery
     from hdcodec.eval.metrics import torch_device
     from hdcodec.pages import evaluation_page
 
     names = check_names(metrics)
     paths = picture_files(folder)[:limit]
-    dials: dict[str, Any] = {
-        "search": {"effort": effort, "tune": tune, "metric_weights": metric_weights},
-        "fidelities": fidelity or [None],
-        "steps": steps or [None],
-    }
-    curves = _curves(against, qualities, dials, model, device)
+    curves = _own_curves(qualities, model, device, family, metric_weights) if qualities else []
+    curves += rival_curves(against)
     anchor = anchor or next((curve.name for curve in curves if curve.name in against), None)
     if out:
         out.mkdir(parents=True, exist_ok=True)
@@ -145,19 +124,19 @@ def command(
     return 1 if progress.failed else 0
 
 
-def _curves(
-    against: list[str],
+def _own_curves(
     qualities: list[float],
-    dials: dict[str, Any],
     model: str,
     device: str,
+    family: dict[str, Any],
+    metric_weights: str | None,
 ) -> "list[Curve]":
-    from hdcodec.eval import own_curves, rival_curves
+    from hdcodec.eval import own_curves
 
-    rivals = rival_curves(against)
-    return (
-        own_curves(qualities, **dials, model=model, device=device) if qualities else []
-    ) + rivals
+    dials = {name: family.pop(name) for name in options.family_names("Decoding")}
+    dials = options.of_family(model, "Decoding", dials)
+    chosen = options.of_family(model, "Encoding", family, metric_weights=metric_weights)
+    return own_curves(qualities, dials, options=chosen, model=model, device=device)
 
 
 class _Progress:

@@ -24,7 +24,7 @@ def command(as_json: bool) -> None:
     """
     from hdcodec.format import MODELS
 
-    models = [_model(number, name) for number, name in MODELS.items()]
+    models = [_model(number, known.family) for number, known in MODELS.items()]
     if as_json:
         say(json.dumps({"models": models}))
     else:

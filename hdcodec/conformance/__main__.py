@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hdcodec._errors import HdcError, describe
 from hdcodec.cli import _options as options
+from hdcodec.models import DEFAULT, identify
 
 from . import environment
 
 if TYPE_CHECKING:
-    from hdcodec.codec import Codec
+    from .suite import CodecOf
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,18 +58,15 @@ def command(
     if threads is not None:
         environment.limit_threads(threads)
     try:
-        codec = None if symbols else _codec(device, threads, settings)
+        codec_of = None if symbols else _codecs(device, threads, settings)
+        about = _about(codec_of, threads, settings)
     except HdcError as error:
         raise click.ClickException(describe(error)) from error
-    if codec is None:
-        about = environment.describe_symbols(threads)
-    else:
-        about = environment.describe_pixels(codec.device, codec.networks.half, settings)
 
     from .report import lines, run
 
     try:
-        report = {"environment": about} | run(names, codec, out)
+        report = {"environment": about} | run(names, codec_of, out)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     if as_json:
@@ -78,12 +76,22 @@ def command(
     click.get_current_context().exit(0 if report["ok"] else 1)
 
 
-def _codec(device: str, threads: int | None, settings: tuple[str, ...]) -> Codec:
+def _codecs(device: str, threads: int | None, settings: tuple[str, ...]) -> CodecOf:
+    """A codec for each model id, loaded at first use."""
     environment.apply(settings, threads)
 
-    from hdcodec import Codec
+    from hdcodec.codec import shared_codec
 
-    return Codec(device=device)
+    return lambda model: shared_codec(model, device)
+
+
+def _about(
+    codec_of: CodecOf | None, threads: int | None, settings: tuple[str, ...]
+) -> dict[str, Any]:
+    if codec_of is None:
+        return environment.describe_symbols(threads)
+    codec = codec_of(identify(DEFAULT))
+    return environment.describe_pixels(codec.device, codec.networks.precision, settings)
 
 
 if __name__ == "__main__":

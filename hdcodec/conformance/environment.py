@@ -64,8 +64,8 @@ def describe_symbols(threads: int | None) -> dict[str, Any]:
     }
 
 
-def describe_pixels(device: str, half: bool, settings: tuple[str, ...]) -> dict[str, Any]:
-    """What takes part in decoding pictures; `half`: the decoder computes in bfloat16."""
+def describe_pixels(device: str, precision: str, settings: tuple[str, ...]) -> dict[str, Any]:
+    """What takes part in decoding pictures; `precision` is what the decoder computes in."""
     import torch
 
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
@@ -73,7 +73,7 @@ def describe_pixels(device: str, half: bool, settings: tuple[str, ...]) -> dict[
     return about | {
         "torch": str(torch.__version__),
         "device": f"{device} ({name or torch.backends.cpu.get_cpu_capability()})",
-        "decoder": "bfloat16" if half else "float32",
+        "decoder": precision,
         "threads": torch.get_num_threads(),
         "settings": [*about["settings"], *settings],
     }

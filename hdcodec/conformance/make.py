@@ -1,109 +1,32 @@
-"""Writes the files of the suite anew: `python -m hdcodec.conformance.make`, after new weights.
+"""Writes files of the suite: `python -m hdcodec.conformance.make [--anew]`.
 
-Needs scikit-image for the photographs. Once version 1.0 is out, files are only added: those that
-are there, and the weights behind a model id, stay as they are.
+After new weights, which have a new model id, all files are made anew. Needs scikit-image for the
+photographs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
 from importlib.resources import as_file, files
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from hdcodec import Codec, CorruptError, __version__
-from hdcodec._symbols import least_payload, read_symbols
-from hdcodec.codec import quality_index
+from hdcodec import Codec, CorruptError, MissingWeightsError, info, weights
 from hdcodec.entropy.coder import Echo
 from hdcodec.format import MODELS, Header, pack, unpack
+from hdcodec.models import FAMILIES
+from hdcodec.models.family import Family
 
 from . import suite
+from .recipes import CROPS, OPTIONAL_CHUNK, STREAM_BYTES, STREAMS, SYMBOLS_ONLY, Recipe
 
-RELEASED = not __version__.startswith("0.")
-OPTIONAL_CHUNK = 200
-"""A type that this version ignores."""
-
-
-class Recipe(NamedTuple):
-    """A crop of a photograph, resized, or a pattern or stream; and how it is coded."""
-
-    source: str
-    size: tuple[int, int]
-    quality: float
-    kept: int | None = None
-    mode: str = "RGB"
-    metadata: bool = False
-    optional: bytes | None = None
-
-
-CROPS = {
-    "astronaut": (170, 20, 290, 180),
-    "coffee": (150, 50, 450, 350),
-    "chelsea": (60, 0, 360, 260),
-}
-FACE, CUP, CAT = CROPS
-STREAMS = ("zeros", "bytes")
-SYMBOLS_ONLY = (*STREAMS, "chequered")
-"""No picture is kept of them: of a chequerboard, which no photo resembles, processors that round
-bfloat16 in other places make pictures that are eight levels apart."""
-
-STREAM_BYTES = 10_000
-
-RECIPES = {
-    # every kept code, qualities from end to end
-    "kept-00": Recipe(FACE, (96, 128), 0, 0),
-    "kept-01": Recipe(CAT, (64, 64), 6.5, 1),
-    "kept-02": Recipe(CUP, (101, 99), 12.5, 2),
-    "kept-03": Recipe(CUP, (65, 63), 100, 3),
-    "kept-04": Recipe(FACE, (63, 65), 19.5, 4),
-    "kept-05": Recipe(CAT, (127, 70), 25, 5),
-    "kept-06": Recipe(CUP, (61, 130), 31, 6),
-    "kept-07": Recipe(CUP, (99, 101), 37.5, 7),
-    "kept-08": Recipe(FACE, (80, 107), 44, 8),
-    "kept-09": Recipe(CAT, (129, 65), 50, 9),
-    "kept-10": Recipe(FACE, (90, 120), 56.5, 10),
-    "kept-11": Recipe(CAT, (150, 130), 62.5, 11),
-    "kept-12": Recipe(CUP, (128, 64), 69, 12),
-    "kept-13": Recipe(CAT, (67, 58), 77.5, 13),
-    "kept-14": Recipe(FACE, (48, 64), 87.5, 14),
-    "kept-15": Recipe(FACE, (96, 128), 93.5, 15),
-    # sizes
-    "one-pixel": Recipe(FACE, (1, 1), 50),
-    "two-pixels": Recipe(FACE, (2, 1), 75, 15),
-    "row": Recipe(CUP, (67, 1), 20),
-    "row-long": Recipe(CAT, (2001, 1), 40, 9),
-    "column": Recipe(CUP, (1, 130), 50, 6),
-    "column-long": Recipe(FACE, (1, 1999), 10),
-    "tile": Recipe(CUP, (64, 64), 33.5, 5),
-    "tile-and-one": Recipe(CAT, (65, 65), 45),
-    "tiles-3x2": Recipe(CAT, (192, 128), 30, 2),
-    "tiles-5x4": Recipe(FACE, (257, 193), 15),
-    "tiles-7x1": Recipe(CUP, (437, 37), 22, 3),
-    "large": Recipe(CUP, (600, 400), 3),
-    # what is not RGB, and what comes beside the pixels
-    "gray": Recipe(CAT, (90, 78), 30, mode="L"),
-    "gray-pixel": Recipe(CAT, (1, 1), 100, 15, mode="L"),
-    "gray-alpha": Recipe(FACE, (33, 44), 30, 4, mode="LA"),
-    "alpha": Recipe(FACE, (60, 80), 30, mode="RGBA"),
-    "alpha-two-levels": Recipe(CUP, (71, 83), 60, 7, mode="RGBA1"),
-    "metadata": Recipe(CAT, (75, 65), 35, metadata=True),
-    "all-chunks": Recipe(CAT, (57, 49), 80, 10, mode="LA", metadata=True, optional=b"ignored"),
-    "optional-chunk": Recipe(FACE, (48, 64), 5, optional=bytes(range(40))),
-    # no photographs
-    "black": Recipe("black", (130, 70), 0),
-    "white": Recipe("white", (70, 130), 100, 15),
-    "grey": Recipe("grey", (130, 110), 0, 0),
-    "chequered": Recipe("chequered", (100, 77), 90, 12),
-    "noise": Recipe("noise", (66, 97), 100, 15),
-    # no picture either, but streams: the lowest symbol everywhere, and symbols without sense
-    "lowest-symbols": Recipe("zeros", (60, 50), 100, 15),
-    "senseless-0": Recipe("bytes", (120, 70), 0, 15),
-    "senseless-50": Recipe("bytes", (100, 140), 50, 8),
-    "senseless-100": Recipe("bytes", (66, 60), 100, 15),
-}
 EXIF_ARTIST, XMP = 0x013B, b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 
 
@@ -142,12 +65,12 @@ def _pattern(recipe: Recipe) -> Image.Image:
 def encode(codec: Codec, recipe: Recipe) -> bytes:
     """The .hdc file of a recipe."""
     if recipe.source in STREAMS:
-        return _streamed(recipe)
+        return _streamed(codec.family, recipe)
     data = codec.compress(
         picture(recipe),
         quality=recipe.quality,
-        kept=recipe.kept,
         keep_metadata=recipe.metadata,
+        **recipe.options,
     )
     if recipe.optional is None:
         return data
@@ -155,19 +78,20 @@ def encode(codec: Codec, recipe: Recipe) -> bytes:
     return pack(box.header, box.payload, box.chunks | {OPTIONAL_CHUNK: recipe.optional})
 
 
-def _streamed(recipe: Recipe) -> bytes:
+def _streamed(family: Family, recipe: Recipe) -> bytes:
     """The file of the symbols that some bytes happen to decode to."""
-    header = Header(*recipe.size, quality_index(recipe.quality), recipe.kept or 0)
+    parameters = family.parameters(recipe.quality, family.Encoding.of(recipe.options))
+    header = Header(*recipe.size, family.model_id, parameters)
     for seed in range(100):
         stream = bytes(STREAM_BYTES)
         if recipe.source == "bytes":
             stream = np.random.default_rng(seed).bytes(STREAM_BYTES)
         echo = Echo(stream)
         try:
-            read_symbols(unpack(pack(header, stream)), echo)
+            family.symbols(header, echo)
         except CorruptError:
             continue
-        return pack(header, echo.finish(least_payload(header)))
+        return pack(header, echo.finish(family.least_payload(*recipe.size)))
     raise ValueError(f"no stream of {recipe.source} can be decoded")
 
 
@@ -183,28 +107,45 @@ def make(codec: Codec, recipe: Recipe) -> tuple[bytes, bytes | None]:
     return data, png.getvalue()
 
 
-def pinned_models(before: dict[str, Any], released: bool) -> dict[str, dict[str, str]]:
+def pinned_models(before: dict[str, Any]) -> dict[str, dict[str, str]]:
     """The sha256 of the weights of every model id; `before` holds those known so far.
 
-    Raises ValueError where released weights have changed.
+    Raises ValueError where the weights of an id have changed.
     """
-    models = {str(number): suite.model_hashes(number) for number in MODELS}
-    for number, hashes in before.items():
-        if released and models.get(number) != hashes:
-            raise ValueError(f"model {number} is released: new weights need a new model id")
+    models = dict(before)
+    for number, model in MODELS.items():
+        with contextlib.suppress(MissingWeightsError):
+            found = weights.find(number).deciding
+            if before.get(str(number), found) != found:
+                raise ValueError(
+                    f"model {number} ({model.family}) has other weights than it had: "
+                    "new weights need a new model id"
+                )
+            models[str(number)] = found
     return models
 
 
-def main(released: bool = RELEASED) -> None:
-    """Write all files; once `released`, only those that are not there yet."""
+def recipes() -> Iterator[tuple[str, str, Recipe]]:
+    """Family, name of the file and recipe of all files."""
+    for family, module in FAMILIES.items():
+        for name, recipe in import_module(f"{module}.recipes").RECIPES.items():
+            yield family, name, recipe
+
+
+def main(anew: bool = False) -> None:
+    """Write the files that are not there yet, or all of them `anew`."""
     place = suite.DATA / suite.EXPECTED
     before = suite.expected() if place.exists() else {"models": {}, "files": {}}
-    models = pinned_models(before["models"], released)
-    kept = before["files"] if released else {}
-    codec = Codec(device="cpu")
-    codec.networks.half = False  # every kind of processor rounds bfloat16 in other places
-    made = {name: make(codec, recipe) for name, recipe in RECIPES.items() if name not in kept}
-    known = kept | {name: suite.exact_facts(data) for name, (data, _) in made.items()}
+    models = pinned_models(before["models"])
+    kept = {} if anew else before["files"]
+    wanted = {name: (family, recipe) for family, name, recipe in recipes() if name not in kept}
+    codecs = {
+        # every kind of processor rounds bfloat16 in other places
+        family: Codec(family, device="cpu", precision="float32")
+        for family in {family for family, _ in wanted.values()}
+    }
+    made = {name: make(codecs[family], recipe) for name, (family, recipe) in wanted.items()}
+    known = kept | {name: info(data) for name, (data, _) in made.items()}
     for name, (data, png) in made.items():
         (suite.DATA / f"{name}.hdc").write_bytes(data)
         shown = suite.DATA / f"{name}.png"
@@ -220,4 +161,4 @@ def main(released: bool = RELEASED) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(anew="--anew" in sys.argv[1:])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import suite
 
-if TYPE_CHECKING:
-    from hdcodec.codec import Codec
 
-
-def run(names: Sequence[str], codec: Codec | None, out: Path | None = None) -> dict[str, Any]:
-    """Check files (all if none is named; without `codec` their symbols alone).
+def run(
+    names: Sequence[str], codec_of: suite.CodecOf | None, out: Path | None = None
+) -> dict[str, Any]:
+    """Check files (all if none is named; without `codec_of` their symbols alone).
 
     Returns `ok` and what was found of each; raises ValueError for a name that is not known.
     """
@@ -23,7 +22,7 @@ def run(names: Sequence[str], codec: Codec | None, out: Path | None = None) -> d
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     weights_error = suite.check_weights()
-    results = [suite.check(name, codec, out) for name in names or known]
+    results = [suite.check(name, codec_of, out) for name in names or known]
     return {
         "ok": weights_error is None and all(result.error is None for result in results),
         "weights_error": weights_error,

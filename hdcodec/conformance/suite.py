@@ -8,20 +8,24 @@ weights behind them.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from hdcodec import weights
-from hdcodec._errors import HdcError, describe
-from hdcodec._symbols import info, verify
-from hdcodec.format import unpack
+from hdcodec._errors import HdcError, MissingWeightsError, describe
+from hdcodec._inspect import info, verify
+from hdcodec.format import Container, unpack
 
 if TYPE_CHECKING:
     from hdcodec.codec import Codec
+
+CodecOf: TypeAlias = "Callable[[int], Codec]"
+"""A model id to a codec of it."""
 
 DATA = Path(__file__).parent / "data"
 EXPECTED = "expected.json"
@@ -31,11 +35,6 @@ MEAN_TOLERANCE, WORST_TOLERANCE = 0.5, 4
 
 FEWEST = 64
 """A mean is taken over so many values at least: for one pixel, rounded the other way, it is 1."""
-
-DECIDING = ("entropy.safetensors", "networks.safetensors")
-"""The weights that files are decoded with."""
-
-_ESTIMATES = {"lic_bytes", "vq_bytes"}
 
 
 @dataclass
@@ -73,47 +72,43 @@ def read(name: str) -> bytes:
     return (DATA / f"{name}.hdc").read_bytes()
 
 
-def exact_facts(data: bytes) -> dict[str, Any]:
-    """What `hdcodec.info` says, without what it estimates in floating point."""
-    return {key: value for key, value in info(data).items() if key not in _ESTIMATES}
-
-
 def shrunk(image: Image.Image) -> Image.Image:
     """What is compared of a decoded picture: colours as they are under any alpha."""
     return Image.merge(image.mode, [band.reduce(SHRINK) for band in image.split()])
 
 
-def model_hashes(model: int) -> dict[str, str]:
-    """The sha256 of the weights that are installed for a model id; raises WeightsError."""
-    files = weights.find(model).manifest["files"]
-    return {name: files[name]["sha256"] for name in DECIDING if name in files}
-
-
 def check_weights() -> str | None:
-    """None if every model has the weights that the files were made with, else what is wrong."""
+    """None if no model has other weights than the files were made with, else what is wrong.
+
+    Models that are no longer installed are passed over.
+    """
     for number, pinned in expected()["models"].items():
         try:
-            if model_hashes(int(number)) != pinned:
+            if weights.find(int(number)).deciding != pinned:
                 return f"model {number} has other weights than the files were made with"
+        except MissingWeightsError:
+            continue
         except HdcError as error:
             return describe(error)
     return None
 
 
-def check(name: str, codec: Codec | None, out: Path | None = None) -> Result:
-    """Decode one file and compare; without `codec` the symbols alone.
+def check(name: str, codec_of: CodecOf | None, out: Path | None = None) -> Result:
+    """Decode one file and compare; without `codec_of`, which has the codecs, the symbols alone.
 
     With `out` the decoded picture is also encoded again, checked, and written to that folder.
     """
     result = Result(name)
     try:
         result.symbols_sha256 = _check_symbols(name)
-        if codec is not None:
-            image = codec.decompress(read(name))
+        if codec_of is not None:
+            box = unpack(read(name))
+            codec = codec_of(box.header.model)
+            image = codec.decode(box)
             if (DATA / f"{name}.png").exists():
                 result.mean_gap, result.worst_gap = _check_pixels(name, image)
             if out is not None:
-                result.made_sha256 = _encode_again(name, codec, image, out)
+                result.made_sha256 = _encode_again(name, codec, box, image, out)
     except (_DifferenceError, HdcError) as error:
         result.error = str(error)
     return result
@@ -121,7 +116,7 @@ def check(name: str, codec: Codec | None, out: Path | None = None) -> Result:
 
 def _check_symbols(name: str) -> str:
     data = read(name)
-    wanted, found = expected()["files"][name], exact_facts(data)
+    wanted, found = expected()["files"][name], info(data)
     wrong = [key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)]
     if wrong:
         raise _DifferenceError(f"{', '.join(sorted(wrong))}: not as expected")
@@ -142,10 +137,9 @@ def _check_pixels(name: str, image: Image.Image) -> tuple[float, int]:
     return mean, worst
 
 
-def _encode_again(name: str, codec: Codec, image: Image.Image, out: Path) -> str:
-    header = unpack(read(name)).header
-    quality = header.quality / 2
-    data = codec.compress(image, quality=quality, kept=header.kept, keep_metadata=True)
+def _encode_again(name: str, codec: Codec, box: Container, image: Image.Image, out: Path) -> str:
+    settings = codec.family.settings(box.header.parameters)
+    data = codec.compress(image, keep_metadata=True, **settings)
     (out / f"{name}.hdc").write_bytes(data)
     return verify(data)
 

@@ -21,8 +21,5 @@ SCALE_STEP = 96
 LOG_SCALE_MIN = -2260
 """Natural logarithm of the smallest scale (0.11), in units of 2**-10."""
 
-QUALITIES = 201
-"""Quality indices 0..200 in the file; the command line's quality is half of that."""
-
 PROBABILITY_BITS = 24
 """Frequencies of a table sum to 2**24."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hdcodec._errors import WeightsError
 
 from .fixedpoint import INT16_MAX, WEIGHT_BITS
+from .threads import one_blas_thread
 
 Fixed = NDArray[np.float64]
 """H x W x C integers in units of 2**-10, carried in float64."""
@@ -84,8 +85,9 @@ class IntNet:
 
     def __call__(self, x: Fixed) -> Fixed:
         """h x w x cin in units of 2**-10 -> what the last layer gives, whole numbers of 16 bits."""
-        for layer in self.layers:
-            x = layer(x)
+        with one_blas_thread():
+            for layer in self.layers:
+                x = layer(x)
         return x
 
     @classmethod

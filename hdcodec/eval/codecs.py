@@ -1,21 +1,21 @@
 """What is measured: this codec, and its rivals, as curves over a setting."""
 
-import hashlib
-import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from io import BytesIO
+from itertools import product
 from typing import Any
 
 from PIL import Image, features
 
 import hdcodec
-from hdcodec import weights
 from hdcodec._errors import HdcError
 from hdcodec.eval import _vvc
+from hdcodec.models import DEFAULT
+from hdcodec.models.options import Options, choices, defaults
 
 
 @dataclass(frozen=True)
@@ -38,52 +38,41 @@ class Curve:
 
 def own_curves(
     qualities: Sequence[float],
-    fidelities: Iterable[float | None] = (None,),
-    steps: Iterable[int | None] = (None,),
+    dials: Mapping[str, Sequence[Any]] | None = None,
     *,
-    search: dict[str, Any] | None = None,
-    model: str = "hdc",
+    options: Mapping[str, Any] | None = None,
+    model: str = DEFAULT,
     device: str = "auto",
 ) -> list[Curve]:
-    """This codec over `qualities` (0..100), one curve for every fidelity (0..1) and step count.
+    """This codec over `qualities` (0..100), one curve for each combination of `dials`.
 
-    None leaves the choice to the codec. `search` are the options of `Codec.compress` for a search.
-    Raises HdcError kinds where the codec cannot be loaded.
+    `dials` are the family's options of decompressing, each with the values to try; `options` those
+    of compressing. Raises HdcError kinds where the codec cannot be loaded.
     """
     codec = hdcodec.Codec(model=model, device=device)
-    version = f"{hdcodec.__version__} {fingerprint(model)} {codec.device}"
-    ladder = tuple(sorted(qualities))
+    version = f"{hdcodec.__version__} {codec.family.fingerprint} {codec.device}"
+    ladder, tried = tuple(sorted(qualities)), {k: v for k, v in (dials or {}).items() if v}
     return [
-        _own_curve(codec, version, ladder, search or {}, fidelity, count)
-        for fidelity in fidelities
-        for count in steps
+        _own_curve(codec, version, ladder, options or {}, dict(zip(tried, values, strict=True)))
+        for values in product(*tried.values())
     ]
 
 
 def _own_curve(
-    codec: Any,
+    codec: hdcodec.Codec,
     version: str,
     ladder: tuple[float, ...],
-    search: dict[str, Any],
-    fidelity: float | None,
-    steps: int | None,
+    options: Mapping[str, Any],
+    chosen: dict[str, Any],
 ) -> Curve:
-    dials = {"fidelity": fidelity, "steps": steps}
-    chosen = {name: value for name, value in dials.items() if value is not None}
-    parts = [codec.name]
-    if search.get("effort"):
-        parts.append(f"effort={search['effort']}")
-        parts += ["tune=perceptual"] if search.get("tune") == "perceptual" else []
-    encoder = " ".join(parts)
+    encoder = " ".join([codec.name, *_named(options, codec.family.Encoding)])
     name = " ".join([encoder, *(f"{dial}={value:g}" for dial, value in chosen.items())])
 
     def encode(image: Image.Image, quality: float) -> bytes:
-        data: bytes = codec.compress(image, quality=quality, **search)
-        return data
+        return codec.compress(image, quality=quality, **options)
 
     def decode(data: bytes, _size: tuple[int, int]) -> Image.Image:
-        image: Image.Image = codec.decompress(data, **chosen)
-        return image
+        return codec.decompress(data, **chosen)
 
     def warm(image: Image.Image) -> None:
         codec.decompress(codec.compress(image, quality=ladder[0]), **chosen)
@@ -91,10 +80,14 @@ def _own_curve(
     return Curve(name, version, ladder, encode, decode, warm, encoder)
 
 
-def fingerprint(model: str) -> str:
-    """Twelve hex digits that change whenever the weights of `model` do."""
-    manifest = json.dumps(weights.find(model).manifest, sort_keys=True)
-    return hashlib.sha256(manifest.encode()).hexdigest()[:12]
+def _named(options: Mapping[str, Any], kind: type[Options]) -> list[str]:
+    """The options that are not the default, but for folders, which change no result."""
+    known = defaults(kind)
+    return [
+        f"{name}={value}"
+        for name, value in options.items()
+        if value != known[name].default and not choices(kind)[name].folder
+    ]
 
 
 @dataclass(frozen=True)

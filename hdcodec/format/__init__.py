@@ -18,11 +18,10 @@ from hdcodec.format.header import (
     MAGIC,
     MAX_PIXELS,
     MAX_SIDE,
-    MODELS,
     VERSION,
     Header,
-    kept_fraction,
 )
+from hdcodec.format.registry import MODELS, Model
 
 __all__ = [
     "ALPHA",
@@ -39,7 +38,7 @@ __all__ = [
     "XMP",
     "Container",
     "Header",
-    "kept_fraction",
+    "Model",
     "pack",
     "unpack",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hdcodec._errors import (
     ChecksumError,
@@ -41,7 +41,8 @@ class Container:
     """A parsed file.
 
     chunks: type to content, unknown optional ones included. payload: the range stream.
-    header_bytes (fields and checksum) + chunk_bytes + len(payload) is the size of the file.
+    header_bytes (fields and checksum) + chunk_bytes + len(payload) is the size of the file, `data`
+    the file itself.
     """
 
     header: Header
@@ -49,6 +50,12 @@ class Container:
     payload: bytes
     header_bytes: int
     chunk_bytes: int
+    data: bytes = field(repr=False)
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel of the whole file, five digits after the point."""
+        return round(8 * len(self.data) / (self.header.width * self.header.height), 5)
 
 
 def pack(header: Header, payload: bytes, chunks: Mapping[int, bytes] | None = None) -> bytes:
@@ -83,12 +90,12 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
     if data[-CHECKSUM_BYTES:] != _checksum(body):
         raise _damage(body)
     try:
-        return _parse(body, max_pixels)
+        return _parse(body, max_pixels, bytes(data))
     except TruncatedError as fault:
         raise CorruptError(str(fault)) from None
 
 
-def _parse(body: memoryview, max_pixels: int) -> Container:
+def _parse(body: memoryview, max_pixels: int, data: bytes) -> Container:
     reader = Reader(body)
     header, has_chunks = parse_header(reader)
     if header.width * header.height > max_pixels:
@@ -99,9 +106,8 @@ def _parse(body: memoryview, max_pixels: int) -> Container:
     chunks = _parse_chunks(reader) if has_chunks else {}
     _check_chunks(header, chunks)
     chunk_bytes = reader.position + CHECKSUM_BYTES - header_bytes
-    return Container(
-        header, chunks, reader.take(reader.left(), "range stream"), header_bytes, chunk_bytes
-    )
+    payload = reader.take(reader.left(), "range stream")
+    return Container(header, chunks, payload, header_bytes, chunk_bytes, data)
 
 
 def _pack_chunks(chunks: Mapping[int, bytes]) -> bytes:
@@ -172,7 +178,7 @@ def _check_size(size: int) -> None:
 def _damage(body: memoryview) -> HdcError:
     """Say of a file that fails its checksum whether it visibly ends too early."""
     try:
-        _parse(body, MAX_SIDE * MAX_SIDE)
+        _parse(body, MAX_SIDE * MAX_SIDE, b"")
     except TruncatedError as fault:
         return fault
     except HdcError:

@@ -1,38 +1,52 @@
-"""Model families, each a package of networks under its own name.
-
-A family's `runtime.Networks` does what `hdcodec.codec` asks of it: `load`, `analyse`, `encode`,
-`refine`, `indices`, `reconstruct`. Its registered id stands in `hdcodec.format.MODELS`.
-"""
+"""Model families, each a package under its own name; `family.Family` is what all of them offer."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import lru_cache
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING
 
+from hdcodec._errors import UnknownModelError
+from hdcodec.format import MODELS
+
 if TYPE_CHECKING:
-    from hdcodec.weights import Weights
+    from .family import Family
 
-    from .hdc.runtime import Networks
+FAMILIES = {"hdc": "hdcodec.models.hdc"}
+"""Name of a family, to the module that holds its class under the name `Family`."""
 
+DEFAULT = "hdc"
 
-def load_networks(family: str, weights: Weights, device: str) -> Networks:
-    """The networks of a family on a device; raises WeightsError, DeviceError."""
-    with _nothing_collected():
-        runtime = import_module(f"{__name__}.{family}.runtime")
-        networks: Networks = runtime.Networks.load(weights, device)
-    return networks
+_opening = RLock()
 
 
-@contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Importing torch makes a great many objects and no garbage: looking for it takes a seventh."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def identify(model: str | int) -> int:
+    """The model id of an id, or of a family's name: its newest. Raises UnknownModelError."""
+    ids = [number for number, known in MODELS.items() if model in (number, known.family)]
+    if not ids or isinstance(model, bool):
+        known = ", ".join(FAMILIES)
+        raise UnknownModelError(f"unknown model {model!r}; this release knows {known}")
+    return max(ids)
+
+
+def family_class(name: str) -> type[Family]:
+    """The class of a family; imports nothing heavy."""
+    found: type[Family] = import_module(FAMILIES[name]).Family
+    return found
+
+
+def open_model(model: str | int) -> Family:
+    """The family object of a model, made once. Raises UnknownModelError, WeightsError."""
+    with _opening:
+        return _opened(identify(model))
+
+
+@lru_cache(maxsize=8)
+def _opened(model_id: int) -> Family:
+    return family_class(MODELS[model_id].family)(model_id)
+
+
+def forget() -> None:
+    """Make `open_model` read weights anew."""
+    _opened.cache_clear()

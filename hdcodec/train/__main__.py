@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hdcodec._errors import HdcError
+from hdcodec.format import MODELS
 
 from .optimizer import OPTIMIZERS
 from .run import ORDER, export_weights, measure_throughput, parse_blend, train
@@ -87,6 +88,12 @@ for _name in (*ORDER, *ABLATIONS):
 @click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
+    "--model-id",
+    type=click.Choice([str(number) for number in MODELS]),
+    required=True,
+    help="The registered id of these weights; new weights are a new model.",
+)
+@click.option(
     "--ladder",
     type=click.Path(exists=True, path_type=Path),
     help="JSON list of 201 kept codes, one per quality index; default: the one already there.",
@@ -103,6 +110,7 @@ for _name in (*ORDER, *ABLATIONS):
 def export_command(
     checkpoint: Path,
     folder: Path,
+    model_id: str,
     ladder: Path | None,
     notes: tuple[str, ...],
     blends: tuple[str, ...],
@@ -111,7 +119,7 @@ def export_command(
     texts = dict(note.split("=", 1) for note in notes)
     try:
         others = [parse_blend(blend) for blend in blends]
-        export_weights(checkpoint, folder, ladder, texts, others=others)
+        export_weights(checkpoint, folder, int(model_id), ladder, texts, others=others)
     except (HdcError, OSError, RuntimeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hdcodec.entropy.fixedpoint import QUALITIES
+from hdcodec.models.hdc.config import QUALITIES
 
 KEEP_CODES = 16
 """Kept codes k of the file format; the kept fraction is (k / 15)**2."""

@@ -18,10 +18,13 @@ from hdcodec._atomic import write_bytes
 from hdcodec.entropy.fixedpoint import FRACTION_BITS, WEIGHT_BITS
 from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.tables import exp_table, gaussian_tables
+from hdcodec.format import MODELS
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.twins import fixed_nets, stem
+from hdcodec.weights import read_folder
 
+FAMILY = "hdc"
 LICENCE = (
     "MIT; trained on photographs some of which are for research use only, see weights/README.md"
 )
@@ -32,12 +35,17 @@ INTEGER = ("lic.entropy.", "prior.")
 _WEIGHT_LIMIT = 32767
 
 
-def export(model: HdcModel, folder: Path, notes: dict[str, Any]) -> None:
-    """Write the weights and their `manifest.json` into `folder`.
+def export(model: HdcModel, folder: Path, notes: dict[str, Any], model_id: int) -> None:
+    """Write the weights and their `manifest.json` into `folder`, under a registered model id.
 
     `entropy.safetensors` and `networks.safetensors` code and decode; `training.safetensors` holds
-    what only a further training needs.
+    what only a further training needs. Raises ValueError where `folder` holds weights of this id:
+    new weights are a new model.
     """
+    if MODELS[model_id].family != FAMILY:
+        raise ValueError(f"model {model_id} is not of the family {FAMILY}")
+    if (folder / "manifest.json").exists() and read_folder(folder).manifest["model_id"] == model_id:
+        raise ValueError(f"{folder} holds model {model_id}: new weights need a new model id")
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "entropy.safetensors": save(entropy_tensors(model)),
@@ -45,8 +53,8 @@ def export(model: HdcModel, folder: Path, notes: dict[str, Any]) -> None:
         "training.safetensors": save(half(model, lambda name: name.startswith(TRAINING_ONLY))),
     }
     manifest = {
-        "family": "hdc",
-        "model_id": 1,
+        "family": FAMILY,
+        "model_id": model_id,
         "licence": LICENCE,
         "config": model.cfg.to_dict(),
         "files": {name: _entry(data) for name, data in files.items()},

@@ -10,8 +10,8 @@ import numpy as np
 
 from hdcodec import images
 from hdcodec.codec import Codec
-from hdcodec.entropy.fixedpoint import QUALITIES
 from hdcodec.eval import Reference
+from hdcodec.models.hdc.config import QUALITIES
 
 KEPT = (0, 3, 6, 9)
 GRID = tuple(range(0, QUALITIES, 40))

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from hdcodec.models.hdc.devices import has_bfloat16
+from hdcodec.models.devices import has_bfloat16
 
 
 def compute_type(device: torch.device | str) -> torch.dtype:

@@ -274,12 +274,14 @@ def graft_parts(model: nn.Module, grafts: Sequence[tuple[Path, tuple[str, ...]]]
 def export_weights(
     checkpoint: Path,
     folder: Path,
+    model_id: int,
     ladder: Path | None,
     notes: dict[str, str],
     config: Config | None = None,
     others: Sequence[tuple[Path, float]] = (),
 ) -> None:
-    """Runtime weights with the given ladder, else the folder's, else one without indices.
+    """Runtime weights of a new model id with the given ladder, else the folder's, else one without
+    indices.
 
     `others` are models to blend in, one after the other, with their shares.
     """
@@ -291,7 +293,7 @@ def export_weights(
     model = load_average(checkpoint, config)
     for path, share in others:
         blend(model, load_model(path, config), share)
-    export(model, folder, {"ladder": steps, "training": notes})
+    export(model, folder, {"ladder": steps, "training": notes}, model_id)
 
 
 def measure_throughput(

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hdcodec.entropy.fixedpoint import QUALITIES
+from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.drv import sample
 from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel, mix_codes

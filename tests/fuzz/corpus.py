@@ -40,15 +40,20 @@ def hollow_files() -> list[bytes]:
     }
     stream = bytes(range(1, 60))
     return [
-        pack(Header(768, 512, 100, 7), stream),
-        pack(Header(1, 1, 0, 0), b""),
-        pack(Header(65_535, 128, 200, 15), stream),
-        pack(Header(127, 16_384, 1, 1), stream, {GRAY: b"", XMP: b"<x/>", 200: b"later"}),
-        pack(Header(40, 30, 50, 2), stream, {ALPHA: alpha[40, 30], EXIF: exif()}),
-        pack(Header(65, 7, 50, 2), b"\1", {ALPHA: alpha[65, 7], XMP: XMP_PACKET, GRAY: b""}),
-        pack(Header(90, 20, 50, 2), b"\1", {EXIF: exif(), XMP: XMP_PACKET}),
-        pack(Header(1, 1, 50, 2), b"\1", {ALPHA: alpha[1, 1], EXIF: b"MM\0*", 255: bytes(300)}),
+        pack(_header(768, 512, 100, 7), stream),
+        pack(_header(1, 1, 0, 0), b""),
+        pack(_header(65_535, 128, 200, 15), stream),
+        pack(_header(127, 16_384, 1, 1), stream, {GRAY: b"", XMP: b"<x/>", 200: b"later"}),
+        pack(_header(40, 30, 50, 2), stream, {ALPHA: alpha[40, 30], EXIF: exif()}),
+        pack(_header(65, 7, 50, 2), b"\1", {ALPHA: alpha[65, 7], XMP: XMP_PACKET, GRAY: b""}),
+        pack(_header(90, 20, 50, 2), b"\1", {EXIF: exif(), XMP: XMP_PACKET}),
+        pack(_header(1, 1, 50, 2), b"\1", {ALPHA: alpha[1, 1], EXIF: b"MM\0*", 255: bytes(300)}),
     ]
+
+
+def _header(width: int, height: int, quality: int, kept: int) -> Header:
+    """Of the hdc family."""
+    return Header(width, height, 1, bytes([kept, quality]))
 
 
 def coded_files(codec: Any) -> list[bytes]:

@@ -56,11 +56,12 @@ class Draft:
         """The parts of an intact file."""
         box = unpack(data)
         header: Header = box.header
+        kept, quality = header.parameters
         return cls(
             varint(header.width),
             varint(header.height),
-            header.kept,
-            header.quality,
+            kept,
+            quality,
             box.payload,
             tuple(Chunk(kind, content) for kind, content in box.chunks.items()),
             bool(box.chunks),

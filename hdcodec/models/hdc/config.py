@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-MODEL_ID = 1
 STRIDE = 64
 """Pixels per hyper-latent position: pictures are padded to multiples of this."""
+
+HYPER_STRIDE = 4
+"""Latents per hyper-latent along a side."""
+
+QUALITIES = 201
+"""Quality indices 0..200 in the file; the quality that users know is half of that."""
 
 MAX_SIZE = 4096
 

@@ -18,7 +18,7 @@ from .config import Config
 from .layers import Pointwise
 
 NOISE_SEED = 20250211
-DEFAULT_STEPS = 4
+DENOISING_STEPS = 4
 
 
 class DrvEncoder(nn.Module):

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from hdcodec.entropy.fixedpoint import (
     FRACTION_BITS,
     LOG_SCALE_MIN,
-    QUALITIES,
     SCALE_STEP,
     SCALES,
     SYMBOL_MAX,
@@ -24,7 +23,7 @@ from hdcodec.entropy.fixedpoint import (
 from hdcodec.entropy.order import part_mask
 
 from .blocks import Block, Patches, PixelHead, down, stack, up
-from .config import Config
+from .config import QUALITIES, Config
 from .fixed import FixedNet, Layer, mixer
 from .layers import Pointwise
 
@@ -40,10 +39,10 @@ MSE_WEIGHT = 150.0
 """Weight of the squared error on [0, 1] beside LPIPS (the No-GAN baseline of MS-ILLM)."""
 
 
-def trade_off(quality: Tensor) -> Tensor:
+def trade_off(qindex: Tensor) -> Tensor:
     """The factor on distortion for quality indices 0..200, exponential in quality."""
     low, high = (math.log(v) for v in LAMBDA)
-    return (low + (high - low) * quality / (QUALITIES - 1)).exp()
+    return (low + (high - low) * qindex / (QUALITIES - 1)).exp()
 
 
 class Coded(NamedTuple):
@@ -63,9 +62,9 @@ class LicOutput(NamedTuple):
     coded: Coded
 
 
-def interpolate(levels: Tensor, quality: Tensor) -> Tensor:
+def interpolate(levels: Tensor, qindex: Tensor) -> Tensor:
     """Rows of `levels` (L x C) at quality indices 0..200 (N), linearly between levels: N x C."""
-    position = quality.to(levels.dtype) * ((levels.shape[0] - 1) / (QUALITIES - 1))
+    position = qindex.to(levels.dtype) * ((levels.shape[0] - 1) / (QUALITIES - 1))
     low = position.floor().clamp(max=levels.shape[0] - 2).long()
     part = (position - low).unsqueeze(1)
     return levels[low] * (1 - part) + levels[low + 1] * part
@@ -156,9 +155,9 @@ class EntropyNets(nn.Module):
         self.quality = nn.Parameter(torch.zeros(cfg.levels, 192))
         self.z_log_scale = nn.Parameter(torch.zeros(cfg.levels, cfg.hyper))
 
-    def hyper_features(self, z: Tensor, quality: Tensor) -> Tensor:
+    def hyper_features(self, z: Tensor, qindex: Tensor) -> Tensor:
         """Rounded hyper-latents -> N x context x H/16 x W/16."""
-        h = self.hyper_in(z) + interpolate(self.quality, quality)[:, :, None, None]
+        h = self.hyper_in(z) + interpolate(self.quality, qindex)[:, :, None, None]
         y: Tensor = self.hyper(h.clamp(min=0))
         return y
 
@@ -181,42 +180,42 @@ class Lic(nn.Module):
         self.log_gain = nn.Parameter(spread[:, None].repeat(1, cfg.latent))
         self.level = nn.Parameter(torch.zeros(cfg.levels, 128))
 
-    def gain(self, quality: Tensor) -> Tensor:
+    def gain(self, qindex: Tensor) -> Tensor:
         """N x latent x 1 x 1, the factor on the latents before rounding."""
-        return interpolate(self.log_gain, quality).exp()[:, :, None, None]
+        return interpolate(self.log_gain, qindex).exp()[:, :, None, None]
 
-    def encode(self, x: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, qindex: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels in [0, 1], sides multiples of 64 -> y (gained) and z, both unrounded."""
-        y = self.analysis(x) * self.gain(quality)
-        return y, self.hyper(y, quality)
+        y = self.analysis(x) * self.gain(qindex)
+        return y, self.hyper(y, qindex)
 
-    def hyper(self, y: Tensor, quality: Tensor) -> Tensor:
+    def hyper(self, y: Tensor, qindex: Tensor) -> Tensor:
         """Gained latents -> hyper-latents, unrounded."""
-        z: Tensor = self.hyper_analysis(y, interpolate(self.level, quality))
+        z: Tensor = self.hyper_analysis(y, interpolate(self.level, qindex))
         return z
 
-    def z_scale(self, z: Tensor, quality: Tensor) -> Tensor:
+    def z_scale(self, z: Tensor, qindex: Tensor) -> Tensor:
         """Log scales of hyper-latents, in their shape."""
-        levels = interpolate(self.entropy.z_log_scale, quality)
+        levels = interpolate(self.entropy.z_log_scale, qindex)
         return levels[:, :, None, None].expand_as(z)
 
-    def decode(self, latent: Tensor, quality: Tensor) -> tuple[Tensor, Tensor]:
+    def decode(self, latent: Tensor, qindex: Tensor) -> tuple[Tensor, Tensor]:
         """Decoded latents (gained) -> base image and features."""
-        base, features = self.synthesis(latent / self.gain(quality))
+        base, features = self.synthesis(latent / self.gain(qindex))
         return base, features
 
-    def forward(self, x: Tensor, quality: Tensor) -> LicOutput:
-        """`x` N x 3 x H x W in [0, 1], sides multiples of 64; `quality` indices 0..200, N."""
-        coded = self.code(x, quality)
-        return LicOutput(*self.decode(coded.latent, quality), coded)
+    def forward(self, x: Tensor, qindex: Tensor) -> LicOutput:
+        """`x` N x 3 x H x W in [0, 1], sides multiples of 64; `qindex` 0..200, N."""
+        coded = self.code(x, qindex)
+        return LicOutput(*self.decode(coded.latent, qindex), coded)
 
-    def code(self, x: Tensor, quality: Tensor) -> Coded:
+    def code(self, x: Tensor, qindex: Tensor) -> Coded:
         """Pixels in [0, 1] -> what the bitstream would hold, rounding with straight-through
         gradients in the latents and by noise in the bits."""
-        y, z = self.encode(x, quality)
+        y, z = self.encode(x, qindex)
         y, z = y.float().clamp(-SYMBOL_MAX, SYMBOL_MAX), z.float().clamp(-SYMBOL_MAX, SYMBOL_MAX)
-        z_bits = gaussian_bits(noisy(z), self.z_scale(z, quality))
-        hyper = self.entropy.hyper_features(rounded(z), quality)
+        z_bits = gaussian_bits(noisy(z), self.z_scale(z, qindex))
+        hyper = self.entropy.hyper_features(rounded(z), qindex)
         latent, mean, log_scale = self.parts(y, hyper)
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
         return Coded(latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))

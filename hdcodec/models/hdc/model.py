@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config
-from .drv import DEFAULT_STEPS, Condition, Denoiser, DrvEncoder, Enhancer, sample
+from .drv import DENOISING_STEPS, Condition, Denoiser, DrvEncoder, Enhancer, sample
 from .lic import Lic
 from .predictor import MaskPredictor
 from .vq import Codebook, IndexPrior, LicFeatures, VqDecoder, VqEncoder
@@ -52,7 +52,7 @@ class HdcModel(nn.Module):
         self.predictor = MaskPredictor(cfg)
 
     def sample_drvs(
-        self, features: Tensor, noise: Tensor, steps: int = DEFAULT_STEPS
+        self, features: Tensor, noise: Tensor, steps: int = DENOISING_STEPS
     ) -> tuple[Tensor, Tensor]:
         """Both DRVs from synthesis features; `noise` N x 2 * drv x H/32 x W/32."""
         condition = self.condition(features)
@@ -98,16 +98,16 @@ class HdcModel(nn.Module):
     def reconstruct(
         self,
         latent: Tensor,
-        quality: Tensor,
+        qindex: Tensor,
         indices: Tensor,
         kept: Tensor,
         noise: Tensor,
         fidelity: Tensor,
-        steps: int = DEFAULT_STEPS,
+        steps: int = DENOISING_STEPS,
         use: Ablation = Ablation(),
     ) -> Tensor:
         """The decoder after the symbols: latents, indices and noise -> picture, not clipped."""
-        base, features = self.lic.decode(latent, quality)
+        base, features = self.lic.decode(latent, qindex)
         if use.diffusion:
             first, second = self.sample_drvs(features, noise, steps)
         else:

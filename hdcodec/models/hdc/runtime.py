@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_arrays
-from safetensors.torch import load
 from torch import Tensor
 
 from hdcodec._errors import WeightsError
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
-from hdcodec.entropy.latents import HYPER_STRIDE, Symbolic
-from hdcodec.weights import Weights
+from hdcodec.format import Header
+from hdcodec.models.devices import chosen_bfloat16, pick_device
+from hdcodec.models.family import Rate, Stream
+from hdcodec.models.tiles import AREA, Tile, assemble
 
-from .config import STRIDE, Config
-from .devices import has_bfloat16, pick_device
-from .drv import DEFAULT_STEPS, sampling_noise
+from . import encoder
+from .config import HYPER_STRIDE, STRIDE, Config
+from .drv import DENOISING_STEPS, sampling_noise
 from .lic import Lic
 from .model import Ablation, HdcModel
+from .options import Decoding, Encoding, Parameters
 from .search import Judgement, search, search_perceptual
-from .tiles import AREA, Tile, assemble
+from .symbols import HdcSymbols
 from .twins import restore_twins
+
+if TYPE_CHECKING:
+    from .family import Hdc
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
@@ -51,19 +53,6 @@ class Latents:
     latents: NDArray[np.float32]
 
 
-@contextmanager
-def _defaults() -> Iterator[None]:
-    """torch as it is at its start; the caller's random state, dtype and device come back after."""
-    dtype = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        fresh = torch.random.fork_rng(devices=[])
-        with fresh, torch.device("cpu"), torch.inference_mode(False):
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-
-
 def _inference(
     method: Callable[Concatenate[Networks, P], R],
 ) -> Callable[Concatenate[Networks, P], R]:
@@ -77,38 +66,79 @@ def _inference(
     return run
 
 
+def _filled(
+    config: Config, stored: dict[str, NDArray[Any]]
+) -> tuple[HdcModel, Sequence[str], Sequence[str]]:
+    """The model with stored weights as float32, zeros where there are none; the names that are
+    missing and those that it does not have.
+
+    Made on the meta device: nothing is drawn at random, and no state of the caller's is touched.
+    """
+    with torch.device("meta"):
+        model = HdcModel(config)
+    weights = {name: _weight(array) for name, array in stored.items()}
+    missing, unexpected = model.load_state_dict(weights, strict=False, assign=True)
+    shapes = {name: tuple(model.get_parameter(name).shape) for name in missing}
+    zeros = {name: _weight(np.zeros(shape)) for name, shape in shapes.items()}
+    model.load_state_dict(zeros, strict=False, assign=True)
+    return model, missing, unexpected
+
+
+def _weight(array: NDArray[Any]) -> Tensor:
+    """As float32, its channels last in memory; by numpy, whose copies wait for no other thread."""
+    if array.ndim != 4:
+        return torch.from_numpy(array.astype(np.float32))
+    last = np.ascontiguousarray(array.transpose(0, 2, 3, 1), dtype=np.float32)
+    return torch.from_numpy(last).permute(0, 3, 1, 2)
+
+
 class Networks:
     """The networks of the `hdc` family on one device, for inference."""
 
     def __init__(
-        self, model: HdcModel, device: torch.device, weights: Weights | None = None
+        self, family: Hdc, model: HdcModel, device: torch.device, precision: str = "auto"
     ) -> None:
-        self.device, self.weights = device, weights
+        self.family, self.device = family, device
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.eval().requires_grad_(False)
         self.ablation = Ablation()
-        self.half = has_bfloat16(device)
+        self.half = chosen_bfloat16(device, precision)
         """Whether the decoder computes in bfloat16; symbols never depend on it."""
         self.area = AREA
         """Pixels that the networks may see at a time; larger pictures go through in tiles."""
 
+    @property
+    def precision(self) -> str:
+        """What the decoder computes in."""
+        return "bfloat16" if self.half else "float32"
+
     @classmethod
-    def load(cls, weights: Weights, device: str) -> Networks:
-        """From a family's folder; raises WeightsError, DeviceError."""
-        where = pick_device(device)
+    def load(cls, family: Hdc, device: str, precision: str = "auto") -> Networks:
+        """From the family's weights; raises WeightsError, DeviceError."""
+        where, weights = pick_device(device), family.weights
         try:
-            state = load(weights.read("networks.safetensors"))
-            with _defaults():
-                model = HdcModel(Config.from_dict(weights.manifest["config"]))
-                missing, unexpected = model.load_state_dict(
-                    {k: v.float() for k, v in state.items()}, strict=False
+            stored = weights.arrays("networks.safetensors")
+            with torch.inference_mode(False):
+                model, missing, unexpected = _filled(
+                    Config.from_dict(weights.manifest["config"]), stored
                 )
-        except (SafetensorError, ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError) as error:
             raise WeightsError(f"networks.safetensors does not fit the model: {error}") from error
         if unexpected or [k for k in missing if not k.startswith(_TRAINING_ONLY)]:
             raise WeightsError("networks.safetensors does not fit the model: names differ")
         with torch.inference_mode(False):
-            return cls(model, where, weights)
+            return cls(family, model, where, precision)
+
+    def encode(self, pixels: NDArray[np.uint8], rate: Rate, options: Encoding) -> Stream:
+        """H x W x 3 of any size -> stream; where no quality fits the budget, the smallest."""
+        return encoder.encode(self, pixels, rate, options)
+
+    def decode(self, header: Header, symbols: HdcSymbols, options: Decoding) -> NDArray[np.uint8]:
+        """Symbols -> H x W x 3 of the header's size."""
+        qindex = Parameters.parse(header.parameters).qindex
+        steps = options.denoising_steps or DENOISING_STEPS
+        pixels = self.reconstruct(symbols, qindex, options.fidelity, steps)
+        return np.ascontiguousarray(pixels[: header.height, : header.width])
 
     @_inference
     def analyse(self, pixels: NDArray[np.uint8]) -> Latents:
@@ -120,11 +150,11 @@ class Networks:
         return Latents(pixels, assemble(pixels.shape[:2], self.area, 16, work))
 
     @_inference
-    def encode(
-        self, latents: Latents, quality: int
+    def gained(
+        self, latents: Latents, qindex: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Gained latents y (H/16 x W/16 x C) and hyper-latents z (H/64 x W/64 x C)."""
-        q = self._quality(quality)
+        q = self._qindex(qindex)
         y = latents.latents * _array(self.model.lic.gain(q))
 
         def work(tile: Tile) -> NDArray[np.float32]:
@@ -133,18 +163,18 @@ class Networks:
         return y, assemble(latents.pixels.shape[:2], self.area, 64, work)
 
     def refine(
-        self, latents: Latents, quality: int, steps: int, judge: Judgement | None = None
+        self, latents: Latents, qindex: int, steps: int, judge: Judgement | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What `encode` gives, after a search of `steps` steps for what costs less: in squared
+        """What `gained` gives, after a search of `steps` steps for what costs less: in squared
         error of the base image, or in what `judge` says of the picture."""
         plain = torch.autocast(self.device.type, enabled=False)
-        with _defaults(), torch.enable_grad(), plain:
-            return self._refine(latents, quality, steps, judge)
+        with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"), plain:
+            return self._refine(latents, qindex, steps, judge)
 
     def _refine(
-        self, latents: Latents, quality: int, steps: int, judge: Judgement | None
+        self, latents: Latents, qindex: int, steps: int, judge: Judgement | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        lic, q = self._searched_lic, self._quality(quality)
+        lic, q = self._searched_lic, self._qindex(qindex)
         grid = self._noise(latents.pixels.shape[:2])
 
         def work(tile: Tile) -> NDArray[np.float32]:
@@ -168,19 +198,18 @@ class Networks:
     @cached_property
     def _searched_lic(self) -> Lic:
         """The LIC stream with its entropy networks, which nothing else here needs."""
-        assert self.weights is not None
         try:
-            restore_twins(self.model, load_arrays(self.weights.read("entropy.safetensors")))
-        except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            restore_twins(self.model, self.family.weights.arrays("entropy.safetensors"))
+        except (KeyError, ValueError, RuntimeError) as error:
             raise WeightsError(f"entropy.safetensors does not fit the model: {error}") from error
         return self.model.lic
 
     @_inference
     def indices(
-        self, latents: Latents, latent: NDArray[np.int16], quality: int
+        self, latents: Latents, latent: NDArray[np.int16], qindex: int
     ) -> NDArray[np.int64]:
         """VQ indices (H/16 x W/16) of a picture given its decoded latents."""
-        q = self._quality(quality)
+        q = self._qindex(qindex)
 
         def work(tile: Tile) -> NDArray[np.int64]:
             base, _ = self.model.lic.decode(self._latent(tile.cut(latent, 16)), q)
@@ -193,9 +222,9 @@ class Networks:
 
     @_inference
     def reconstruct(
-        self, symbols: Symbolic, quality: int, fidelity: float, steps: int | None
+        self, symbols: HdcSymbols, qindex: int, fidelity: float, steps: int = DENOISING_STEPS
     ) -> NDArray[np.uint8]:
-        """Symbols -> padded pixels H x W x 3."""
+        """Symbols -> padded pixels H x W x 3; `steps` of denoising."""
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
         grid = self._noise((height, width))
 
@@ -203,16 +232,14 @@ class Networks:
             indices = torch.from_numpy(tile.cut(symbols.indices, 16).astype(np.int64))[None]
             inputs = (
                 self._latent(tile.cut(symbols.latent, 16)),
-                self._quality(quality),
+                self._qindex(qindex),
                 indices.to(self.device),
                 torch.from_numpy(tile.cut(symbols.kept, 16))[None, None].to(self.device),
                 self._tokens(tile.cut(grid, 32)),
                 torch.full((1, 1, 1, 1), fidelity, dtype=torch.float32, device=self.device),
             )
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                out = self.model.reconstruct(
-                    *inputs, DEFAULT_STEPS if steps is None else steps, self.ablation
-                )
+                out = self.model.reconstruct(*inputs, steps, self.ablation)
             pixels = out[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
             return np.ascontiguousarray(pixels.cpu().numpy())
 
@@ -227,8 +254,8 @@ class Networks:
         """h x w x C -> 1 x C x h x w on the device."""
         return grid.permute(2, 0, 1)[None].to(self.device)
 
-    def _quality(self, quality: int) -> Tensor:
-        return torch.tensor([quality], device=self.device)
+    def _qindex(self, qindex: int) -> Tensor:
+        return torch.tensor([qindex], device=self.device)
 
     def _pixels(self, pixels: NDArray[np.uint8]) -> Tensor:
         """0..255 -> 0..1"""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hdcodec.entropy.fixedpoint import SYMBOL_MAX
 
-from .drv import DEFAULT_STEPS
+from .drv import DENOISING_STEPS
 from .lic import LEAST_LOG_SCALE, MSE_WEIGHT, Lic, gaussian_bits, rounded, trade_off
 from .model import HdcModel
 
@@ -73,7 +73,7 @@ class Trial:
 
 
 def search(
-    lic: Lic, x: Tensor, y: Tensor, z: Tensor, quality: Tensor, steps: int
+    lic: Lic, x: Tensor, y: Tensor, z: Tensor, qindex: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     """The best latents and hyper-latents met in `steps` steps from y and z.
 
@@ -87,7 +87,7 @@ def search(
     optimizer = _optimizer(at, STEADY)
     best, place = None, at
     for step in range(steps + 1):
-        trial = _try(lic, x, at[0], at[1], quality, generator)
+        trial = _try(lic, x, at[0], at[1], qindex, generator)
         if best is None or trial.cost < best.cost:
             best, place, since = trial, [v.detach().clone() for v in at], 0
         else:
@@ -114,7 +114,7 @@ def search_perceptual(
     y: Tensor,
     z: Tensor,
     noise: Tensor,
-    quality: Tensor,
+    qindex: Tensor,
     steps: int,
 ) -> tuple[Tensor, Tensor]:
     """As `search`, for a picture of fidelity 0 that `judge` finds near, seen in another view at
@@ -122,15 +122,15 @@ def search_perceptual(
     the file leaves out follow their means, so a change of those before them flips none. The first
     latents come back where those found do not cost less."""
     generator = torch.Generator("cpu").manual_seed(0)
-    weight = PERCEPTUAL_WEIGHT * float(trade_off(quality.float())) * x.shape[2] * x.shape[3]
+    weight = PERCEPTUAL_WEIGHT * float(trade_off(qindex.float())) * x.shape[2] * x.shape[3]
 
     def judged(coding: Coding, view: torch.Generator | None) -> Tensor:
-        picture = _decoded(model, coding.latent, quality, noise)
+        picture = _decoded(model, coding.latent, qindex, noise)
         return weight * judge(picture, x, view).sum()
 
     def settled(at: list[Tensor]) -> tuple[float, Tensor, Tensor]:
         with torch.no_grad():
-            coding = _coded(model.lic, at[0], at[1], quality, generator, silent=True)
+            coding = _coded(model.lic, at[0], at[1], qindex, generator, silent=True)
             return coding.bits + float(judged(coding, None)), coding.latent, coding.z
 
     at = _start(y, z)
@@ -138,7 +138,7 @@ def search_perceptual(
     optimizer = _optimizer(at, PERCEPTUAL_STEADY)
     usual, best, place = math.inf, math.inf, at
     for step in range(steps):
-        coding = _coded(model.lic, at[0], at[1], quality, generator, silent=True)
+        coding = _coded(model.lic, at[0], at[1], qindex, generator, silent=True)
         distance = judged(coding, generator)
         cost = coding.bits + float(distance.detach())
         if cost > STRAYED * usual:
@@ -164,21 +164,21 @@ def _optimizer(at: list[Tensor], steady: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(at, betas=(0.5, 0.9), eps=steady)
 
 
-def _decoded(model: HdcModel, latent: Tensor, quality: Tensor, noise: Tensor) -> Tensor:
+def _decoded(model: HdcModel, latent: Tensor, qindex: Tensor, noise: Tensor) -> Tensor:
     """The picture of fidelity 0, no index kept."""
     rows, columns = latent.shape[2:]
     indices = torch.zeros(1, rows, columns, dtype=torch.long, device=latent.device)
     kept = torch.zeros(1, 1, rows, columns, dtype=torch.bool, device=latent.device)
-    fidelity = torch.zeros(1, 1, 1, 1, device=latent.device)
-    return model.reconstruct(latent, quality, indices, kept, noise, fidelity, DEFAULT_STEPS)
+    fidelity = torch.zeros(1, 1, 1, 1, dtype=torch.float32, device=latent.device)
+    return model.reconstruct(latent, qindex, indices, kept, noise, fidelity, DENOISING_STEPS)
 
 
 def _try(
-    lic: Lic, x: Tensor, y: Tensor, z: Tensor, quality: Tensor, generator: torch.Generator
+    lic: Lic, x: Tensor, y: Tensor, z: Tensor, qindex: Tensor, generator: torch.Generator
 ) -> Trial:
-    coding = _coded(lic, y, z, quality, generator)
-    base, _ = lic.decode(coding.latent, quality)
-    weight = SQUARED_ERROR * float(trade_off(quality.float())) * x.shape[2] * x.shape[3]
+    coding = _coded(lic, y, z, qindex, generator)
+    base, _ = lic.decode(coding.latent, qindex)
+    weight = SQUARED_ERROR * float(trade_off(qindex.float())) * x.shape[2] * x.shape[3]
     loss = weight * (base.float() - x).square().mean() + coding.rate
     error = (base.detach().float().clamp(0, 1) - x).square().mean()
     cost = coding.bits + weight * float(error)
@@ -189,18 +189,19 @@ def _coded(
     lic: Lic,
     y: Tensor,
     z: Tensor,
-    quality: Tensor,
+    qindex: Tensor,
     generator: torch.Generator,
     silent: bool = False,
 ) -> Coding:
-    z_scale = lic.z_scale(z, quality)
+    z_scale = lic.z_scale(z, qindex)
     whole = rounded(z)
-    latent, mean, y_scale = lic.parts(y, lic.entropy.hyper_features(whole, quality), silent)
+    latent, mean, y_scale = lic.parts(y, lic.entropy.hyper_features(whole, qindex), silent)
     rest = torch.where(y_scale <= LEAST_LOG_SCALE, latent - mean, y - mean) if silent else y - mean
-    rate, bits = torch.zeros((), device=y.device), 0.0
+    rate, bits = torch.zeros((), dtype=torch.float32, device=y.device), 0.0
     for symbol, value, scale in ((latent - mean, rest, y_scale), (whole, z, z_scale)):
-        noise = torch.rand(value.shape, generator=generator, device="cpu").to(value.device) - 0.5
-        rate = rate + gaussian_bits(value + noise, scale.clamp(min=LEAST_LOG_SCALE)).sum()
+        noise = torch.rand(value.shape, generator=generator, dtype=torch.float32, device="cpu")
+        noisy = value + noise.to(value.device) - 0.5
+        rate = rate + gaussian_bits(noisy, scale.clamp(min=LEAST_LOG_SCALE)).sum()
         bits += table_bits(symbol.detach(), scale.detach())
     return Coding(latent, whole, rate, bits)
 

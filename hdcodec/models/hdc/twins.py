@@ -36,8 +36,8 @@ def restore_twins(model: HdcModel, arrays: Mapping[str, NDArray[Any]]) -> None:
         _restore_net(name, net, arrays)
     one = 2.0**FRACTION_BITS
     with torch.no_grad():
-        model.lic.entropy.quality.copy_(torch.from_numpy(arrays["quality"]) / one)
-        model.lic.entropy.z_log_scale.copy_(torch.from_numpy(arrays["z_log_scale"]) / one)
+        model.lic.entropy.quality.copy_(torch.from_numpy(arrays["quality"]).double() / one)
+        model.lic.entropy.z_log_scale.copy_(torch.from_numpy(arrays["z_log_scale"]).double() / one)
 
 
 def _restore_net(name: str, net: FixedNet, arrays: Mapping[str, NDArray[Any]]) -> None:

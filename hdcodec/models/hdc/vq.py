@@ -47,8 +47,9 @@ class Codebook(nn.Module):
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(1)
-        self.register_buffer("seed", torch.randn(cfg.codes, cfg.code_dim, generator=generator))
+        shape, generator = (cfg.codes, cfg.code_dim), torch.Generator("cpu").manual_seed(1)
+        seed = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
+        self.register_buffer("seed", seed)
         self.map = nn.Linear(cfg.code_dim, cfg.code_dim)
         nn.init.orthogonal_(self.map.weight)
 

@@ -22,6 +22,13 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def chosen_bfloat16(device: torch.device, precision: str) -> bool:
+    """Whether to compute in bfloat16: as `precision` says, with "auto" where that is fastest."""
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError("precision must be one of auto, float32, bfloat16")
+    return has_bfloat16(device) if precision == "auto" else precision == "bfloat16"
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether this CPU multiplies bfloat16 in hardware; False on any other device."""
     asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)

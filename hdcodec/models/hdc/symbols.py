@@ -1,8 +1,6 @@
 """The symbols of a picture in stream order, each coded by one function for both directions.
 
-hyper-latents z, then latents y in four parts, then the kept VQ indices. Everything that decides a
-table here is integer arithmetic on symbols already coded. Networks run on bands of rows, and what
-they make of a band is coded before the next.
+Hyper-latents z, then latents y in four parts, then the kept VQ indices. Without torch.
 """
 
 from __future__ import annotations
@@ -11,26 +9,26 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, product
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdcodec._errors import WeightsError
+from hdcodec.entropy.bands import bands, run
+from hdcodec.entropy.coder import Coder, Symbols
+from hdcodec.entropy.context import FourParts, code_gaussian
+from hdcodec.entropy.fixedpoint import FRACTION_BITS
+from hdcodec.entropy.intnet import Fixed, IntNet, Stored
+from hdcodec.entropy.order import PARTS
+from hdcodec.entropy.tables import scale_index, softmax_frequencies
 
-from .bands import bands, run
-from .coder import Coder, Symbols, code_blocks
-from .fixedpoint import FRACTION_BITS, QUALITIES, SYMBOL_MAX
-from .intnet import Fixed, IntNet, Stored
-from .order import PARTS, part_mask
-from .tables import scale_index, softmax_frequencies
+from .config import HYPER_STRIDE, QUALITIES
+from .options import keep_fraction
 
 _ONE = 1 << FRACTION_BITS
-_LIMIT = SYMBOL_MAX * _ONE
 _ROWS = 4096
-HYPER_STRIDE = 4
-"""Latents per hyper-latent along a side."""
 
 
 @dataclass
@@ -44,7 +42,7 @@ class Source:
 
 
 @dataclass
-class Symbolic:
+class HdcSymbols:
     """What a file says, exactly: the same on every machine.
 
     `z` and `y` h x w x C symbols; `latent` decoded latents in units of 2**-10, as `y`; `kept` bool
@@ -79,39 +77,40 @@ class SymbolCodec:
         except KeyError as error:
             raise WeightsError(f"the entropy networks lack {error}") from error
         self.hyper_in, self.hyper = IntNet.load(tensors, "hyper_in"), IntNet.load(tensors, "hyper")
-        self.parts = [IntNet.load(tensors, f"parts.{p}") for p in range(PARTS)]
         self.prior = IntNet.load(tensors, "prior")
-        reach = max(net.reach for net in (self.hyper, *self.parts, self.prior))
+        parts = [IntNet.load(tensors, f"parts.{p}") for p in range(PARTS)]
+        reach = max(net.reach for net in (self.hyper, *parts, self.prior))
         self.reach = reach + reach % 2
         """Rows beyond a band that any network may see; even, as the pattern of the parts is."""
+        self.context = FourParts(parts, self.gaussians, HYPER_STRIDE, self.reach)
 
     def code(
         self,
         coder: Coder,
         size: tuple[int, int],
-        quality: int,
-        keep: tuple[int, int],
-        source: Source | None,
-    ) -> Symbolic:
-        """Code one picture; `size` = (rows, columns) of hyper-latents, `keep` = (n, d) the kept
+        qindex: int,
+        kept: int,
+        source: Source | None = None,
+    ) -> HdcSymbols:
+        """Code one picture; `size` = (rows, columns) of hyper-latents, `kept` the code of the kept
         fraction, `source` when encoding. Raises CorruptError on an impossible stream."""
-        z = self._code_z(coder, size, quality, source)
-        hyper = self._hyper_features(z, quality)
-        y, latent = self._code_y(coder, hyper, source)
+        z = self._code_z(coder, size, qindex, source)
+        hyper = self._hyper_features(z, qindex)
+        y, latent = self.context.code(coder, hyper, None if source is None else source.y)
         lic_bits = coder.bits
-        kept, indices = self._code_indices(coder, latent, hyper, keep, source)
-        return Symbolic(z, y, latent, kept, indices, lic_bits, coder.bits - lic_bits)
+        sent, indices = self._code_indices(coder, latent, hyper, keep_fraction(kept), source)
+        return HdcSymbols(z, y, latent, sent, indices, lic_bits, coder.bits - lic_bits)
 
     def _code_z(
-        self, coder: Coder, size: tuple[int, int], quality: int, source: Source | None
+        self, coder: Coder, size: tuple[int, int], qindex: int, source: Source | None
     ) -> Symbols:
-        rows = scale_index(interpolate(self.z_log_scale, quality).astype(np.float64))
-        rows = np.broadcast_to(rows, (*size, len(rows)))
+        tables = scale_index(interpolate(self.z_log_scale, qindex).astype(np.float64))
+        tables = np.broadcast_to(tables, (*size, len(tables)))
         values = None if source is None else np.rint(source.z).astype(np.float64)
-        return self._code_gaussian(coder, values, rows)
+        return code_gaussian(coder, values, tables, self.gaussians)
 
-    def _hyper_features(self, z: Symbols, quality: int) -> Stored:
-        offset = interpolate(self.quality, quality)
+    def _hyper_features(self, z: Symbols, qindex: int) -> Stored:
+        offset = interpolate(self.quality, qindex)
 
         def entered(rows: slice) -> Fixed:
             h = self.hyper_in(z[rows].astype(np.float64) * _ONE) + offset
@@ -123,49 +122,6 @@ class SymbolCodec:
                 for rows in bands(len(z), HYPER_STRIDE**2 * z.shape[1], 1)
             ]
         )
-
-    def _code_y(
-        self, coder: Coder, hyper: Stored, source: Source | None
-    ) -> tuple[NDArray[np.int8], Stored]:
-        channels = self.parts[0].layers[-1].weight.shape[1] // 2
-        height, width, _ = hyper.shape
-        latent = np.zeros((height, width, channels), np.int16)
-        y = np.zeros(latent.shape, np.int8)
-        for p, rows in product(range(PARTS), bands(height, width, HYPER_STRIDE)):
-            mask, mean, tables = self._predict(p, rows, hyper, latent)
-            values = None if source is None else np.rint(source.y[rows][mask] - mean / _ONE)
-            symbols = self._code_gaussian(coder, values, tables)
-            y[rows][mask] = symbols
-            latent[rows][mask] = np.clip(symbols * float(_ONE) + mean, -_LIMIT, _LIMIT)
-        return y, latent
-
-    def _predict(
-        self, p: int, rows: slice, hyper: Stored, latent: Stored
-    ) -> tuple[NDArray[np.bool_], Fixed, NDArray[np.intp]]:
-        """Which latents of a band part `p` holds, their means and table numbers."""
-        height, width, channels = latent.shape
-
-        def known(seen: slice) -> Fixed:
-            if not p:
-                return hyper[seen].astype(np.float64)
-            own = _mask(p, channels, seen.stop - seen.start, width)
-            earlier = np.where(own, 0, latent[seen])  # the band above has this part already
-            return np.concatenate([hyper[seen], earlier], 2, dtype=np.float64)
-
-        out = run(self.parts[p], self.reach, rows, height, known)
-        mask = _mask(p, channels, rows.stop - rows.start, width)
-        return mask, out[:, :, :channels][mask], scale_index(out[:, :, channels:][mask])
-
-    def _code_gaussian(self, coder: Coder, values: Fixed | None, rows: NDArray[np.intp]) -> Symbols:
-        """Zero-mean symbols by table number; under the narrowest, 0, they are 0 and not coded."""
-        coded = rows > 0
-        given = None
-        if values is not None:
-            given = (np.clip(values[coded], -SYMBOL_MAX, SYMBOL_MAX) + SYMBOL_MAX).astype(np.int32)
-        read = code_blocks(coder, given, rows[coded], self.gaussians)
-        symbols = np.zeros(rows.shape, np.int32)
-        symbols[coded] = read - SYMBOL_MAX
-        return symbols
 
     def _code_indices(
         self,
@@ -231,14 +187,10 @@ def most_uncertain(top: NDArray[np.int64], keep: tuple[int, int]) -> NDArray[np.
     return kept
 
 
-def _mask(part: int, channels: int, height: int, width: int) -> NDArray[np.bool_]:
-    return part_mask(part, channels, height, width).transpose(1, 2, 0)
-
-
-def interpolate(levels: NDArray[np.int64], quality: int) -> NDArray[np.int64]:
+def interpolate(levels: NDArray[np.int64], qindex: int) -> NDArray[np.int64]:
     """The row of `levels` (L x C) at quality index 0..200: linear, rounded down."""
     step = (QUALITIES - 1) // (len(levels) - 1)
-    low = min(quality // step, len(levels) - 2)
-    part = quality - low * step
+    low = min(qindex // step, len(levels) - 2)
+    part = qindex - low * step
     row: NDArray[np.int64] = (levels[low] * (step - part) + levels[low + 1] * part) // step
     return row

@@ -1,0 +1,133 @@
+"""What a model family offers to everything else. To add one:
+
+1. a package beside `hdc` with a class that fulfils `Family`, and one of networks that fulfils
+   `Networks`;
+2. its name and place in `hdcodec.models.FAMILIES`, its id in `hdcodec.format.MODELS`;
+3. its weights in `weights/NAME/`, with a manifest that holds the id.
+
+Commands, batches, `info`, `verify`, `eval`, Pillow and the conformance suite then know it. What a
+family's files hold is its own: the parameters of the header and the symbols of the range stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .options import Options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hdcodec.entropy.coder import Coder
+    from hdcodec.format import Header
+
+    Pixels = NDArray[np.uint8]
+
+
+class Symbols(Protocol):
+    """What a range stream says, exactly: the same on every machine."""
+
+    def sha256(self) -> str:
+        """A hash of all symbols, for comparing decoders."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How large a file is to be: of a quality 0..100, or, with `budget`, of the best quality whose
+    range stream has at most so many bytes (it may be below 0: nothing then is small enough)."""
+
+    quality: float = 50.0
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An encoded picture: parameters for the header, the range stream, and its symbols."""
+
+    parameters: bytes
+    payload: bytes
+    symbols: Symbols
+
+
+class Networks(Protocol):
+    """The float networks of a family on one device."""
+
+    @property
+    def device(self) -> Any:
+        """As torch names it."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """ "float32" or "bfloat16"; it decides pixels, not symbols."""
+        ...
+
+    def encode(self, pixels: Pixels, rate: Rate, options: Any) -> Stream:
+        """H x W x 3, sRGB, any size -> stream. Where no quality fits the budget, the smallest.
+
+        `options` is the family's `Encoding`. Raises WeightsError, DeviceError where the device has
+        not enough memory.
+        """
+        ...
+
+    def decode(self, header: Header, symbols: Any, options: Any) -> Pixels:
+        """Symbols -> H x W x 3 of the header's size; `options` is the family's `Decoding`.
+
+        Raises DeviceError where the device has not enough memory.
+        """
+        ...
+
+
+class Family(Protocol):
+    """One set of weights of one kind of networks; made from a model id.
+
+    Making one reads no large file; raises WeightsError, MissingWeightsError.
+    """
+
+    Encoding: type[Options]
+    """The options of compressing that are this family's."""
+
+    Decoding: type[Options]
+    """The options of decompressing that are this family's."""
+
+    model_id: int
+
+    def __init__(self, model_id: int) -> None: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that changes whenever the weights do."""
+        ...
+
+    def settings(self, parameters: bytes) -> dict[str, Any]:
+        """What a header's parameters mean: `quality`, 0..100, and options of `Encoding`, which
+        give these parameters again. Raises CorruptError for what no file may say."""
+        ...
+
+    def parameters(self, quality: float, options: Any) -> bytes:
+        """The inverse: the parameters of a file of a quality 0..100; `options` is `Encoding`."""
+        ...
+
+    def facts(self, parameters: bytes, symbols: Any, payload: int) -> dict[str, Any]:
+        """What `info` tells of a file: `quality` 0..100 and whatever else there is to know.
+
+        `symbols` are those of its range stream of `payload` bytes.
+        """
+        ...
+
+    def least_payload(self, width: int, height: int) -> int:
+        """The fewest bytes that a range stream for so many pixels may have, so that a few bytes
+        cannot claim a picture that takes minutes to decode."""
+        ...
+
+    def symbols(self, header: Header, coder: Coder) -> Symbols:
+        """The symbols that `coder` reads, without torch. Raises CorruptError, WeightsError."""
+        ...
+
+    def load(self, device: str, precision: str = "auto") -> Networks:
+        """The networks on "auto", "cpu" or "cuda[:n]", computing in "float32", "bfloat16" or what
+        is fastest there. Raises WeightsError, DeviceError."""
+        ...

@@ -1,0 +1,84 @@
+"""From pixels to a range stream: padding, choice of a quality, search for better symbols."""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hdcodec.entropy.coder import Encoder as RangeEncoder
+from hdcodec.models.budget import highest, nearby
+from hdcodec.models.family import Rate, Stream
+
+from .config import QUALITIES, STRIDE
+from .options import PERCEPTUAL, PSNR, Encoding, qindex_of
+from .symbols import Source
+
+if TYPE_CHECKING:
+    import torch
+
+    from hdcodec.perceptual import Judge
+
+    from .runtime import Latents, Networks
+
+SEARCH_STEPS = {PSNR: 6, PERCEPTUAL: 12}
+"""Steps of a search for better symbols per unit of `effort`."""
+
+
+def encode(networks: Networks, pixels: NDArray[np.uint8], rate: Rate, options: Encoding) -> Stream:
+    """H x W x 3 of any size -> the stream of a quality, or of the best one within a budget."""
+    search_steps = SEARCH_STEPS[options.tune] * options.effort
+    judge = None
+    if search_steps and options.tune == PERCEPTUAL:
+        judge = _judge(options.metric_weights, networks.device, networks.half)
+    coder = PictureCoder(networks, networks.analyse(pad(pixels)), pixels.shape[:2], options, judge)
+    if rate.budget is None:
+        return coder.stream(qindex_of(rate.quality), search_steps)
+    start, best = highest(coder.stream, QUALITIES - 1, rate.budget)
+    if not search_steps or len(best.payload) > rate.budget:
+        return best
+    searched = partial(coder.stream, search_steps=search_steps)
+    return nearby(searched, start, QUALITIES - 1, rate.budget, best)
+
+
+class PictureCoder:
+    """One picture's latents, to be coded at any quality."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        latents: Latents,
+        size: tuple[int, ...],
+        options: Encoding,
+        judge: Judge | None = None,
+    ) -> None:
+        self.networks, self.latents, self.options, self.judge = networks, latents, options, judge
+        self.height, self.width = size
+
+    def stream(self, qindex: int, search_steps: int = 0) -> Stream:
+        """The stream at a quality index, after so many steps of a search for better symbols."""
+        networks, latents, family = self.networks, self.latents, self.networks.family
+        if search_steps:
+            y, z = networks.refine(latents, qindex, search_steps, self.judge)
+        else:
+            y, z = networks.gained(latents, qindex)
+        source = Source(y, z, lambda latent: networks.indices(latents, latent, qindex))
+        found, coder = family.at(qindex, self.options.kept), RangeEncoder()
+        symbols = family.symbol_codec.code(coder, z.shape[:2], qindex, found.kept, source)
+        least = family.least_payload(self.width, self.height)
+        return Stream(found.pack(), coder.finish(least), symbols)
+
+
+@lru_cache(maxsize=1)
+def _judge(folder: str | None, device: torch.device, half: bool) -> Judge:
+    from hdcodec.perceptual import load_judge
+
+    return load_judge(folder, device, half)
+
+
+def pad(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """H x W x 3 with its last row and column repeated up to multiples of 64."""
+    rows, columns = -pixels.shape[0] % STRIDE, -pixels.shape[1] % STRIDE
+    return np.pad(pixels, ((0, rows), (0, columns), (0, 0)), mode="edge")

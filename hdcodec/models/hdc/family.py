@@ -1,0 +1,114 @@
+"""The `hdc` family as everything else knows it. Imports nothing heavy by itself."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from hdcodec import weights
+from hdcodec._errors import WeightsError
+from hdcodec.models.start import starting_torch
+
+from . import options
+from .config import QUALITIES, STRIDE
+from .options import KEPT_STEPS, Parameters, keep_fraction, qindex_of
+
+if TYPE_CHECKING:
+    from hdcodec.entropy.coder import Coder
+    from hdcodec.format import Header
+
+    from .runtime import Networks
+    from .symbols import HdcSymbols, SymbolCodec
+
+
+class Hdc:
+    """One set of weights of the `hdc` family. Raises WeightsError, MissingWeightsError."""
+
+    Encoding = options.Encoding
+    Decoding = options.Decoding
+
+    def __init__(self, model_id: int) -> None:
+        self.model_id = model_id
+        self.weights = weights.find(model_id)
+        self.ladder = _ladder(self.weights)
+        self._loading = Lock()
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change whenever the weights do."""
+        return self.weights.fingerprint
+
+    def settings(self, parameters: bytes) -> dict[str, Any]:
+        """Quality and kept code; raises CorruptError."""
+        found = Parameters.parse(parameters)
+        return {"quality": found.quality, "kept": found.kept}
+
+    def facts(self, parameters: bytes, symbols: HdcSymbols, payload: int) -> dict[str, Any]:
+        """Quality, share and number of the indices sent, and how the range stream divides."""
+        found = Parameters.parse(parameters)
+        sent, all_of_them = keep_fraction(found.kept)
+        bits = symbols.lic_bits + symbols.vq_bits
+        lic = round(payload * symbols.lic_bits / bits) if bits else payload
+        return {
+            "quality": found.quality,
+            "kept_fraction": round(sent / all_of_them, 4),
+            "kept_indices": int(symbols.kept.sum()),
+            "lic_bytes": lic,
+            "vq_bytes": payload - lic,
+        }
+
+    def parameters(self, quality: float, options: options.Encoding) -> bytes:
+        """Of a quality 0..100; the ladder knows the kept code unless the options hold one."""
+        return self.at(qindex_of(quality), options.kept).pack()
+
+    def at(self, qindex: int, kept: int | None = None) -> Parameters:
+        """The parameters of a quality index 0..200."""
+        return Parameters(qindex, self.ladder[qindex] if kept is None else kept)
+
+    def least_payload(self, width: int, height: int) -> int:
+        """One byte per 4 hyper-latent positions (16,384 pixels)."""
+        rows, columns = hyper_size(width, height)
+        return rows * columns // 4
+
+    def symbols(self, header: Header, coder: Coder) -> HdcSymbols:
+        """The symbols that `coder` reads. Raises CorruptError, WeightsError."""
+        found = Parameters.parse(header.parameters)
+        size = hyper_size(header.width, header.height)
+        return self.symbol_codec.code(coder, size, found.qindex, found.kept)
+
+    @property
+    def symbol_codec(self) -> SymbolCodec:
+        """The integer networks, loaded at first use; raises WeightsError."""
+        with self._loading:
+            return self._symbol_codec
+
+    @cached_property
+    def _symbol_codec(self) -> SymbolCodec:
+        from .symbols import SymbolCodec
+
+        return SymbolCodec(self.weights.arrays("entropy.safetensors"))
+
+    def load(self, device: str, precision: str = "auto") -> Networks:
+        """The networks on a device; raises WeightsError, DeviceError."""
+        with starting_torch():
+            from .runtime import Networks
+
+            return Networks.load(self, device, precision)
+
+
+def hyper_size(width: int, height: int) -> tuple[int, int]:
+    """Rows and columns of hyper-latents of a picture."""
+    return -(-height // STRIDE), -(-width // STRIDE)
+
+
+def _ladder(found: weights.Weights) -> list[int]:
+    """The manifest's kept code 0..15 for each quality index; raises WeightsError."""
+    ladder = found.manifest.get("ladder")
+    if (
+        isinstance(ladder, list)
+        and len(ladder) == QUALITIES
+        and all(isinstance(kept, int) and 0 <= kept <= KEPT_STEPS for kept in ladder)
+    ):
+        return ladder
+    raise WeightsError(f"{found.folder / 'manifest.json'} has no ladder of {QUALITIES} kept codes")

@@ -1,0 +1,85 @@
+"""Options of a model family, declared once for Python, the command line, batches and `hdc eval`.
+
+A family's options are a frozen dataclass that inherits from `Options`, its fields made by `option`:
+
+    class Decoding(Options):
+        fidelity: float = option(0.75, "0 looks most natural, 1 is closest.", low=0, high=1)
+"""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeVar
+
+Self = TypeVar("Self", bound="Options")
+
+_KEY = "option"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What may be given for an option, and how it is shown.
+
+    low, high: limits of a number. names: of a text, one of these. folder: whether it is the path
+    of one. public: whether users see it; others are for tests and research.
+    """
+
+    help: str
+    low: float | None = None
+    high: float | None = None
+    names: tuple[str, ...] = ()
+    folder: bool = False
+    public: bool = True
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises ValueError where `value` lies outside, TypeError where it is of another kind."""
+        if self.names:
+            if value not in self.names:
+                raise ValueError(f"{name} must be one of {', '.join(self.names)}")
+        elif not self.folder:
+            self._check_number(name, value)
+
+    def _check_number(self, name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+        low, high = self.low, self.high
+        if not (low is None or value >= low) or not (high is None or value <= high):
+            span = f"at least {low}" if high is None else f"between {low} and {high}"
+            verb = "be" if high is None else "lie"
+            raise ValueError(f"{name} must {verb} {span}")
+
+
+def option(default: Any, help: str, **choice: Any) -> Any:
+    """A field of a class of options; `choice` are the fields of `Choice`."""
+    return field(default=default, metadata={_KEY: Choice(help, **choice)})
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of a family's options. Making one raises ValueError or TypeError for what it cannot be;
+    None, where it is the default, leaves a choice to the family."""
+
+    def __post_init__(self) -> None:
+        for name, choice in choices(type(self)).items():
+            value = getattr(self, name)
+            if value is not None:
+                choice.check(name, value)
+
+    @classmethod
+    def of(cls: type[Self], given: dict[str, Any]) -> Self:
+        """From keywords; raises TypeError that names the one that is unknown."""
+        for name in given:
+            if name not in choices(cls):
+                known = ", ".join(choices(cls)) or "none"
+                raise TypeError(f"there is no option {name!r}; the model has {known}")
+        return cls(**given)
+
+
+def choices(kind: type[Options]) -> dict[str, Choice]:
+    """The options of a class by name, in order."""
+    return {item.name: item.metadata[_KEY] for item in fields(kind)}
+
+
+def defaults(kind: type[Options]) -> dict[str, Field[Any]]:
+    """The fields of a class of options by name; each has its default and type."""
+    return {item.name: item for item in fields(kind)}
