@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from hdcodec._errors import HdcError, ImageError, TooLargeError
 from hdcodec.format import MAX_SIDE
 from hdcodec.images import _colour, _metadata
+from hdcodec.images._hidden import fill_hidden
 from hdcodec.images.picture import Picture
 
 MAX_STREAM_BYTES = 1 << 30
@@ -42,7 +43,8 @@ def from_pil(image: Image.Image) -> Picture:
     """Return what a viewer shows of `image`, whatever its mode; `image` itself stays as it is.
 
     EXIF orientation is applied, a colour profile converted to sRGB, 16 bits scaled to 8. Alpha
-    that is opaque everywhere is dropped. Raises ImageError or TooLargeError as `load` does.
+    that is opaque everywhere is dropped; fully transparent pixels take colours from around them.
+    Raises ImageError or TooLargeError as `load` does.
     """
     with _image_errors("the image"):
         return _picture(image)
@@ -59,6 +61,8 @@ def _picture(image: Image.Image) -> Picture:
     if turn is not None:
         rgb = rgb.transpose(turn)
         alpha = alpha and alpha.transpose(turn)
+    if alpha is not None:
+        rgb = fill_hidden(rgb, alpha)
     return Picture(_bare(rgb), _bare(alpha) if alpha else None, gray, exif, xmp)
 
 
