@@ -98,16 +98,14 @@ def _options(image: Image.Image, kind: str) -> dict[str, Any]:
 
 def _metadata(kind: str, exif: bytes | None, xmp: bytes | None) -> dict[str, Any]:
     """The arguments by which Pillow's writer of `kind` takes EXIF and XMP."""
-    options: dict[str, Any] = {}
     tags = _tags(exif) if exif and kind in _EXIF_READERS else None
-    if exif and (tags is not None or kind not in _EXIF_READERS):
-        options["exif"] = tags if kind == "TIFF" else exif
+    if kind == "TIFF":
+        return {"tiffinfo": (tags or {}) | ({XMP_TAG: xmp} if xmp else {})}
+    unreadable = kind in _EXIF_READERS and tags is None
+    options: dict[str, Any] = {"exif": exif} if exif and not unreadable else {}
     if xmp and kind == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-    elif xmp and kind == "TIFF":
-        options["exif"] = tags or Image.Exif()
-        options["exif"][XMP_TAG] = xmp
     elif xmp and kind in ("JPEG", "MPO"):
         options["extra"] = _jpeg_section(XMP_MARK + xmp)
     elif xmp:
@@ -122,12 +120,10 @@ def _jpeg_section(content: bytes) -> bytes:
     return b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
 
 
-def _tags(exif: bytes) -> Image.Exif | None:
+def _tags(exif: bytes) -> dict[int, Any] | None:
     """EXIF as tags that may stand in any TIFF; what cannot be read is left out with a warning."""
-    tags = Image.Exif()
     try:
-        tags.load(descriptive(exif) or b"")
+        return descriptive(exif)
     except Exception as error:
-        warnings.warn(f"the EXIF data is ignored: {error}", stacklevel=5)
+        warnings.warn(f"the EXIF data is ignored: {error}", stacklevel=2)
         return None
-    return tags
