@@ -5,6 +5,7 @@ import struct
 
 import pytest
 from PIL import ExifTags, Image
+from PIL import __version__ as PILLOW
 
 from hdcodec.images import Picture, attach, detach, from_pil, load, save, to_pil
 
@@ -86,6 +87,7 @@ def test_the_thumbnail_of_a_turned_picture_is_cut_off(
     assert not parsed(exif).get_ifd(ExifTags.IFD.IFD1)
 
 
+@pytest.mark.skipif(PILLOW.startswith("10."), reason="this Pillow reads no second prefix")
 def test_the_prefix_is_never_stored(small_coffee: Image.Image) -> None:
     exif = block("<", b"\1\0")
     small_coffee.info["exif"] = b"Exif\0\0Exif\0\0" + exif

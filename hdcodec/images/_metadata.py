@@ -97,7 +97,7 @@ class _Text(str):
 
 
 def _described(source: Image.Exif) -> dict[int, Any]:
-    tags = {tag: _writable(source[tag]) for tag in _DESCRIPTIVE if tag in source}
+    tags: dict[int, Any] = {tag: _writable(source[tag]) for tag in _DESCRIPTIVE if tag in source}
     if _exif.ORIENTATION in tags:
         tags[_exif.ORIENTATION] = 1
     for directory in _DIRECTORIES:

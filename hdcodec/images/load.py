@@ -5,38 +5,36 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from hdcodec._errors import HdcError, ImageError, TooLargeError
-from hdcodec.format import MAX_SIDE
-from hdcodec.images import _colour, _metadata
+from hdcodec.images import _colour, _metadata, _pages, _reading
 from hdcodec.images._hidden import fill_hidden
+from hdcodec.images._reading import check_size
 from hdcodec.images.picture import Picture
 
 MAX_STREAM_BYTES = 1 << 30
 
-# What Pillow leaves to Ghostscript and to Windows: to draw these is to run a program.
-_PROGRAMS = frozenset(("EPS", "WMF", "EMF"))
 
+def load(source: str | os.PathLike[str] | BinaryIO, *, page: int | None = None) -> Picture:
+    """Read the image in a file or a binary stream; of several pages or frames one, from 1.
 
-def load(source: str | os.PathLike[str] | BinaryIO) -> Picture:
-    """Read the image in a file or a binary stream; of an animation, the first frame.
-
-    Raises ImageError if it cannot be read, TooLargeError if it has more pixels than Pillow
-    allows (twice Image.MAX_IMAGE_PIXELS), a side of more than 65535, or more than MAX_STREAM_BYTES
-    bytes in a stream that cannot seek.
+    Without `page` it is the first, and a warning says how many there are. What Pillow warns of is
+    left to the filters of the program. Raises ImageError if the image cannot be read or there is no
+    such page, TooLargeError if it has more pixels than Pillow allows (twice
+    Image.MAX_IMAGE_PIXELS), a side of more than 65535, or more than MAX_STREAM_BYTES bytes in a
+    stream that cannot seek.
     """
     name = str(source) if isinstance(source, (str, os.PathLike)) else "the input"
-    with _image_errors(name):
-        path = source if isinstance(source, (str, os.PathLike)) else seekable(source)
-        with Image.open(path) as image:
-            if image.format in _PROGRAMS:
-                raise ImageError(f"{name} is a drawing in {image.format}, not a picture")
-            return _picture(image)
+    with _image_errors(name), _opened(source) as stream:
+        with _reading.read(stream, page, name) as image:
+            picture = _picture(image)
+            if page is None:
+                _pages.warn_of_others(image, stream)
+        return picture
 
 
 def from_pil(image: Image.Image) -> Picture:
@@ -51,9 +49,9 @@ def from_pil(image: Image.Image) -> Picture:
 
 
 def _picture(image: Image.Image) -> Picture:
-    _check_size(image.width, image.height)
+    check_size(image)
     image.load()
-    _check_size(image.width, image.height)  # an icon may hold a picture of another size
+    check_size(image)  # an icon may hold a picture of another size
     turn, exif, xmp = _metadata.read(image)
     gray = _colour.is_gray(image)
     colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image))
@@ -64,6 +62,15 @@ def _picture(image: Image.Image) -> Picture:
     if alpha is not None:
         rgb = fill_hidden(rgb, alpha)
     return Picture(_bare(rgb), _bare(alpha) if alpha else None, gray, exif, xmp)
+
+
+@contextlib.contextmanager
+def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as stream:
+            yield seekable(stream)
+    else:
+        yield seekable(source)
 
 
 def seekable(stream: BinaryIO) -> BinaryIO:
@@ -82,13 +89,6 @@ def seekable(stream: BinaryIO) -> BinaryIO:
     return content
 
 
-def _check_size(width: int, height: int) -> None:
-    if min(width, height) < 1:
-        raise ImageError(f"the image is empty ({width}x{height} pixels)")
-    if max(width, height) > MAX_SIDE:
-        raise TooLargeError(f"{width}x{height} pixels: at most {MAX_SIDE} a side are possible")
-
-
 def _bare(image: Image.Image) -> Image.Image:
     """An image that owns its pixels and carries no leftovers of the source."""
     bare = image.copy()
@@ -98,20 +98,18 @@ def _bare(image: Image.Image) -> Image.Image:
 
 @contextlib.contextmanager
 def _image_errors(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises on bad input into an HdcError, and keep its warnings quiet.
+    """Turn whatever Pillow raises on bad input into an HdcError.
 
     Its readers raise nearly every kind of exception on damaged data, hence the last clause.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\b")
-        try:
-            yield
-        except HdcError:
-            raise
-        except (Image.DecompressionBombError, MemoryError) as error:
-            raise TooLargeError(f"{name} is too large: {error}") from error
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{name} is not an image of a known format") from error
-        except Exception as error:
-            reason = getattr(error, "strerror", None) or str(error) or repr(error)
-            raise ImageError(f"{name} cannot be read: {reason}") from error
+    try:
+        yield
+    except (HdcError, Warning):  # a warning is raised where a program asks for that
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise TooLargeError(f"{name} is too large: {error}") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image of a known format") from error
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or repr(error)
+        raise ImageError(f"{name} cannot be read: {reason}") from error

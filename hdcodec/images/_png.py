@@ -1,0 +1,131 @@
+"""What Pillow does not tell of a PNG: its chunks, read without unfolding any pixels."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_COPY = 1 << 30
+MAX_UNFOLDED = 16 << 20
+
+# What decides how the picture looks, beside all chunks that every decoder must know.
+_LOOKS = frozenset(
+    (b"tRNS", b"cICP", b"gAMA", b"cHRM", b"sRGB", b"eXIf", b"acTL", b"fcTL", b"fdAT")
+)
+_XMP = b"XML:com.adobe.xmp\0"
+
+
+class Chunk(NamedTuple):
+    """Where the content of a chunk is in the file."""
+
+    kind: bytes
+    start: int
+    length: int
+
+
+def is_png(stream: IO[bytes]) -> bool:
+    """Whether the stream begins as a PNG does; it is read from its start."""
+    stream.seek(0)
+    return stream.read(len(SIGNATURE)) == SIGNATURE
+
+
+def chunks(stream: IO[bytes]) -> Iterator[Chunk]:
+    """All chunks that have a header, to IEND."""
+    start, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        stream.seek(start)
+        head = stream.read(8)
+        if len(head) < 8:
+            return
+        length, kind = struct.unpack(">I4s", head)
+        yield Chunk(kind, start + 8, length)
+        start += 12 + length
+
+
+def content(stream: IO[bytes], chunk: Chunk) -> bytes:
+    """The bytes of a chunk, as far as the file has them."""
+    stream.seek(chunk.start)
+    return stream.read(chunk.length)
+
+
+def is_merely_cut(stream: IO[bytes], size: tuple[int, int]) -> bool:
+    """Whether the file ends before its last chunk, and its pixels are sound as far as they go."""
+    seen = list(chunks(stream))
+    stream.seek(0, io.SEEK_END)
+    if seen[-1].kind == b"IEND" and sum(seen[-1][1:]) <= stream.tell():
+        return False
+    unfolding, room = zlib.decompressobj(), (8 * size[0] + 1) * size[1]
+    try:
+        for chunk in seen:
+            data = content(stream, chunk) if chunk.kind == b"IDAT" else b""
+            check = stream.read(4)
+            if data and len(check) == 4 and check != _check(b"IDAT" + data):
+                return False
+            while data and room > 0:
+                room -= len(unfolding.decompress(data, 1 << 20))
+                data = unfolding.unconsumed_tail
+    except zlib.error:
+        return False
+    return True
+
+
+def _check(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "big")
+
+
+def before_pixels(stream: IO[bytes], kind: bytes) -> bytes | None:
+    """The content of the first chunk of a kind that comes before the pixels."""
+    position = stream.tell()
+    try:
+        for chunk in chunks(stream):
+            if chunk.kind == kind:
+                return content(stream, chunk)
+            if chunk.kind == b"IDAT":
+                return None
+    finally:
+        stream.seek(position)
+    return None
+
+
+def depth(stream: IO[bytes]) -> int:
+    """Bits per channel."""
+    header = before_pixels(stream, b"IHDR") or b""
+    return header[8] if len(header) > 8 else 0
+
+
+def bare(stream: IO[bytes]) -> io.BytesIO:
+    """A copy of what decides how the picture looks, without text and colour profile."""
+    copy = io.BytesIO()
+    copy.write(SIGNATURE)
+    for chunk in chunks(stream):
+        if chunk.kind[:1].isupper() or chunk.kind in _LOOKS:
+            stream.seek(chunk.start - 8)
+            copy.write(stream.read(min(chunk.length + 12, MAX_COPY - copy.tell())))
+    copy.seek(0)
+    return copy
+
+
+def left_out(stream: IO[bytes]) -> dict[str, bytes]:
+    """What `bare` leaves out and a picture has use for, under the names that Pillow gives it."""
+    found: dict[str, bytes] = {}
+    for chunk in chunks(stream):
+        if chunk.kind == b"iCCP":
+            packed = content(stream, chunk).partition(b"\0")[2][1:]
+            found["icc_profile"] = _unfolded(packed)
+        elif chunk.kind == b"iTXt" and content(stream, chunk).startswith(_XMP):
+            text = content(stream, chunk)[len(_XMP) :]
+            value = text[2:].split(b"\0", 2)[-1]
+            found["xmp"] = _unfolded(value) if text[:1] == b"\1" else value
+    return found
+
+
+def _unfolded(packed: bytes) -> bytes:
+    """The content of compressed data, no more of it than a limit; nothing if it is damaged."""
+    try:
+        return zlib.decompressobj().decompress(packed, MAX_UNFOLDED)
+    except zlib.error:
+        return b""
