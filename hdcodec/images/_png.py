@@ -8,7 +8,13 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+
+from hdcodec.images import _tiles
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_RGB_OF_16_BITS = bytes((16, 2))
 MAX_COPY = 1 << 30
 MAX_UNFOLDED = 16 << 20
 
@@ -91,10 +97,21 @@ def before_pixels(stream: IO[bytes], kind: bytes) -> bytes | None:
     return None
 
 
-def depth(stream: IO[bytes]) -> int:
-    """Bits per channel."""
+def low_bytes(stream: IO[bytes]) -> Image.Image | None:
+    """The lower bytes of 16-bit RGB pixels, which Pillow drops; None if no colour is transparent.
+
+    Read as if the lower byte came first, pixels keep it in place of the upper one.
+    """
     header = before_pixels(stream, b"IHDR") or b""
-    return header[8] if len(header) > 8 else 0
+    if header[8:10] != _RGB_OF_16_BITS or not before_pixels(stream, b"tRNS"):
+        return None
+    position = stream.tell()
+    stream.seek(0)
+    image = PngImageFile(stream)
+    _tiles.read_as(image, lambda _: "RGB;16L")
+    image.load()
+    stream.seek(position)
+    return image
 
 
 def bare(stream: IO[bytes]) -> io.BytesIO:

@@ -6,11 +6,11 @@ import io
 import warnings
 from typing import IO
 
-from PIL import Image, ImageChops, ImageFile
+from PIL import Image, ImageChops, ImageFile, UnidentifiedImageError
 
 from hdcodec._errors import HdcError, ImageError, TooLargeError
 from hdcodec.format import MAX_SIDE
-from hdcodec.images import _pages, _png
+from hdcodec.images import _pages, _png, _tiff
 
 # What Pillow leaves to Ghostscript and to Windows: to draw these is to run a program.
 _PROGRAMS = frozenset(("EPS", "WMF", "EMF"))
@@ -29,7 +29,9 @@ def read(stream: IO[bytes], page: int | None, name: str) -> ImageFile.ImageFile:
         return _loaded(stream, page, name)
     except (HdcError, MemoryError, Image.DecompressionBombError, Warning):
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, UnidentifiedImageError):
+            _name_tiff(stream, name)
         if not _png.is_png(stream):
             raise
     image = _loaded(_png.bare(stream), page, name)
@@ -44,7 +46,7 @@ def _loaded(stream: IO[bytes], page: int | None, name: str) -> ImageFile.ImageFi
         raise ImageError(f"{name} is a drawing in {image.format}, not a picture")
     if page is not None:
         _pages.select(image, stream, page, name)
-    check_size(image)
+    prepare(image)
     try:
         image.load()
     except OSError as error:
@@ -55,6 +57,21 @@ def _loaded(stream: IO[bytes], page: int | None, name: str) -> ImageFile.ImageFi
             raise
         return rest
     return image
+
+
+def _name_tiff(stream: IO[bytes], name: str) -> None:
+    """Raise ImageError if it is a TIFF of a kind that Pillow does not know."""
+    kind = _tiff.kind(stream)
+    if kind is not None:
+        raise ImageError(
+            f"{name} cannot be read: it is a TIFF of {kind}; convert it to gray or RGB of 16 bits"
+        )
+
+
+def prepare(image: Image.Image) -> None:
+    """What is to be done before the pixels are loaded; raises ImageError and TooLargeError."""
+    check_size(image)
+    _tiff.mend_planes(image)
 
 
 def check_size(image: Image.Image) -> None:

@@ -6,14 +6,14 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from hdcodec._errors import HdcError, ImageError, TooLargeError
-from hdcodec.images import _colour, _metadata, _pages, _reading
+from hdcodec.images import _colour, _metadata, _pages, _png, _reading
 from hdcodec.images._hidden import fill_hidden
-from hdcodec.images._reading import check_size
+from hdcodec.images._reading import check_size, prepare
 from hdcodec.images.picture import Picture
 
 MAX_STREAM_BYTES = 1 << 30
@@ -31,7 +31,7 @@ def load(source: str | os.PathLike[str] | BinaryIO, *, page: int | None = None) 
     name = str(source) if isinstance(source, (str, os.PathLike)) else "the input"
     with _image_errors(name), _opened(source) as stream:
         with _reading.read(stream, page, name) as image:
-            picture = _picture(image)
+            picture = _picture(image, stream)
             if page is None:
                 _pages.warn_of_others(image, stream)
         return picture
@@ -45,16 +45,18 @@ def from_pil(image: Image.Image) -> Picture:
     Raises ImageError or TooLargeError as `load` does.
     """
     with _image_errors("the image"):
-        return _picture(image)
+        return _picture(image, getattr(image, "fp", None))
 
 
-def _picture(image: Image.Image) -> Picture:
-    check_size(image)
+def _picture(image: Image.Image, stream: IO[bytes] | None) -> Picture:
+    """stream: the file of `image`, where it is still open."""
+    prepare(image)
+    low = _png.low_bytes(stream) if stream and image.format == "PNG" else None
     image.load()
     check_size(image)  # an icon may hold a picture of another size
     turn, exif, xmp = _metadata.read(image)
     gray = _colour.is_gray(image)
-    colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image))
+    colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image), low)
     rgb = _colour.to_srgb(colours, image.info.get("icc_profile"))
     if turn is not None:
         rgb = rgb.transpose(turn)
