@@ -49,7 +49,7 @@ def _scale(values: np.ndarray[Any, Any], white: float) -> Image.Image:
 
 
 def _white(image: Image.Image, values: np.ndarray[Any, Any]) -> float:
-    """The value that stands for white: known for up to 16 bits, else the least usual one that fits."""
+    """The value that stands for white: known up to 16 bits, else the least usual one that fits."""
     if image.mode.startswith("I;16"):
         return 2.0 ** (_tiff.bits(image) or 16) - 1
     if image.mode == "I" and image.format in ("PNG", "PPM"):
@@ -114,7 +114,7 @@ def to_srgb(colours: Image.Image, profile: bytes | None) -> Image.Image:
         try:
             converted = _apply_profile(colours, profile)
         except Exception as error:
-            warnings.warn(f"the colour profile is ignored: {error}", stacklevel=4)
+            warnings.warn(f"the colour profile is ignored: {error}", stacklevel=2)
         else:
             return converted.convert("L").convert("RGB") if colours.mode == "L" else converted
     return colours.convert("RGB")

@@ -106,11 +106,10 @@ def low_bytes(stream: IO[bytes]) -> Image.Image | None:
     if header[8:10] != _RGB_OF_16_BITS or not before_pixels(stream, b"tRNS"):
         return None
     position = stream.tell()
-    stream.seek(0)
-    image = PngImageFile(stream)
+    image = PngImageFile(bare(stream))
+    stream.seek(position)
     _tiles.read_as(image, lambda _: "RGB;16L")
     image.load()
-    stream.seek(position)
     return image
 
 

@@ -60,7 +60,7 @@ def kind(stream: IO[bytes]) -> str | None:
         tags.load(stream)
         depths = "/".join(map(str, sorted(set(tags[BITS]))))
         form = _SAMPLE_FORMATS.get(max(tags.get(FORMAT, (1,))), "odd")
-        colours = _COLOURS.get(tags.get(PHOTOMETRIC), "odd colours")
+        colours = _COLOURS.get(tags.get(PHOTOMETRIC, -1), "odd colours")
         return f"{colours}, {tags.get(SAMPLES, 1)} x {depths} bits, {form}"
     except Exception:
         return None

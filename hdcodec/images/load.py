@@ -11,7 +11,7 @@ from typing import IO, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from hdcodec._errors import HdcError, ImageError, TooLargeError
-from hdcodec.images import _colour, _metadata, _pages, _png, _reading
+from hdcodec.images import _colour, _icc, _metadata, _pages, _png, _reading
 from hdcodec.images._hidden import fill_hidden
 from hdcodec.images._reading import check_size, prepare
 from hdcodec.images.picture import Picture
@@ -51,13 +51,15 @@ def from_pil(image: Image.Image) -> Picture:
 def _picture(image: Image.Image, stream: IO[bytes] | None) -> Picture:
     """stream: the file of `image`, where it is still open."""
     prepare(image)
-    low = _png.low_bytes(stream) if stream and image.format == "PNG" else None
+    png = stream if image.format == "PNG" else None
+    low = _png.low_bytes(png) if png else None
+    code = _png.before_pixels(png, b"cICP") if png else None
     image.load()
     check_size(image)  # an icon may hold a picture of another size
     turn, exif, xmp = _metadata.read(image)
     gray = _colour.is_gray(image)
     colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image), low)
-    rgb = _colour.to_srgb(colours, image.info.get("icc_profile"))
+    rgb = _colour.to_srgb(colours, _icc.of_png(image.info, code))
     if turn is not None:
         rgb = rgb.transpose(turn)
         alpha = alpha and alpha.transpose(turn)
