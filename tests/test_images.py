@@ -662,16 +662,6 @@ def test_metadata_is_written_along(small_astronaut: Image.Image, kind: str) -> N
     assert parsed(again.exif).get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] == 400
 
 
-@pytest.mark.parametrize("name", ["exif", "xmp"])
-def test_metadata_too_long_for_a_jpeg_is_an_error(
-    small_astronaut: Image.Image, tmp_path: Path, name: str
-) -> None:
-    small_astronaut.info[name] = bytes(70_000)
-    with pytest.raises(OutputError, match="too long"):
-        save(small_astronaut, tmp_path / "out.jpg")
-    assert os.listdir(tmp_path) == []
-
-
 def test_a_format_without_metadata_warns(small_astronaut: Image.Image) -> None:
     small_astronaut.info["xmp"] = b"<x/>"
     with pytest.warns(UserWarning, match="BMP cannot hold"):

@@ -135,7 +135,9 @@ def left_out(stream: IO[bytes]) -> dict[str, bytes]:
         elif chunk.kind == b"iTXt" and content(stream, chunk).startswith(_XMP):
             text = content(stream, chunk)[len(_XMP) :]
             value = text[2:].split(b"\0", 2)[-1]
-            found["xmp"] = _unfolded(value) if text[:1] == b"\1" else value
+            xmp = _unfolded(value) if text[:1] == b"\1" else value
+            if len(xmp) < MAX_UNFOLDED:
+                found["xmp"] = xmp
     return found
 
 
