@@ -4,9 +4,11 @@ import io
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
+from command import Hdc
 from PIL import Image, PngImagePlugin
 
 from hdcodec import HdcError, ImageError
@@ -67,6 +69,23 @@ def test_a_jpeg_without_its_last_bytes_is_whole(
     with pytest.warns(UserWarning, match=EARLY):
         picture = load(io.BytesIO(data[:-missing]))
     assert rows_alike(picture.rgb, whole) >= 108
+
+
+def test_a_picture_of_a_camera_that_ends_within_the_first_view(astronaut: Image.Image) -> None:
+    views = [astronaut, astronaut.rotate(90)]
+    data = stored(astronaut, "MPO", save_all=True, append_images=views[1:])
+    with pytest.warns(UserWarning, match=EARLY):
+        picture = load(io.BytesIO(data[: len(data) // 3]))
+    assert rows_alike(picture.rgb, load(io.BytesIO(data)).rgb) > 256
+
+
+def test_the_command_says_that_a_file_ends_early(
+    hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(stored(small_astronaut, "JPEG")[:-2])
+    run = hdc("compress", path)
+    assert (run.code, run.err) == (0, f"hdc: warning: {EARLY}\n")
 
 
 def test_a_transparent_png_that_ends_early_is_transparent_there(astronaut: Image.Image) -> None:

@@ -50,7 +50,7 @@ def _places(image: ImageFile.ImageFile, stream: IO[bytes]) -> range | list[int]:
     if image.format == "PSD":
         return range(1)
     try:
-        return range(getattr(image, "n_frames", 1))
+        return range(min(getattr(image, "n_frames", 1), 1 << 31))
     except Exception:
         return range(1)
 

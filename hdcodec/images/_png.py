@@ -15,6 +15,7 @@ from hdcodec.images import _tiles
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB_OF_16_BITS = bytes((16, 2))
+_SHORT = 256
 MAX_COPY = 1 << 30
 MAX_UNFOLDED = 16 << 20
 
@@ -52,44 +53,44 @@ def chunks(stream: IO[bytes]) -> Iterator[Chunk]:
         start += 12 + length
 
 
-def content(stream: IO[bytes], chunk: Chunk) -> bytes:
-    """The bytes of a chunk, as far as the file has them."""
-    stream.seek(chunk.start)
-    return stream.read(chunk.length)
-
-
 def is_merely_cut(stream: IO[bytes], size: tuple[int, int]) -> bool:
     """Whether the file ends before its last chunk, and its pixels are sound as far as they go."""
-    seen = list(chunks(stream))
-    stream.seek(0, io.SEEK_END)
-    if seen[-1].kind == b"IEND" and sum(seen[-1][1:]) <= stream.tell():
-        return False
-    unfolding, room = zlib.decompressobj(), (8 * size[0] + 1) * size[1]
+    unfolding, room, end = zlib.decompressobj(), (8 * size[0] + 1) * size[1], 0
     try:
-        for chunk in seen:
-            data = content(stream, chunk) if chunk.kind == b"IDAT" else b""
-            check = stream.read(4)
-            if data and len(check) == 4 and check != _check(b"IDAT" + data):
-                return False
-            while data and room > 0:
-                room -= len(unfolding.decompress(data, 1 << 20))
-                data = unfolding.unconsumed_tail
+        for chunk in chunks(stream):
+            end = chunk.start + chunk.length
+            if chunk.kind != b"IDAT":
+                continue
+            check = zlib.crc32(chunk.kind)
+            for data in _blocks(stream, chunk):
+                check = zlib.crc32(data, check)
+                while data and room > 0:
+                    room -= len(unfolding.decompress(data, 1 << 20))
+                    data = unfolding.unconsumed_tail
+            if stream.read(4) not in (check.to_bytes(4, "big"), b""):
+                return stream.tell() < end + 4
     except zlib.error:
         return False
-    return True
+    return stream.seek(0, io.SEEK_END) < end + 4 or chunk.kind != b"IEND"
 
 
-def _check(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "big")
+def _blocks(stream: IO[bytes], chunk: Chunk) -> Iterator[bytes]:
+    """The content of a chunk bit by bit, as far as the file has it."""
+    stream.seek(chunk.start)
+    left = chunk.length
+    while left and (data := stream.read(min(left, 1 << 16))):
+        left -= len(data)
+        yield data
 
 
 def before_pixels(stream: IO[bytes], kind: bytes) -> bytes | None:
-    """The content of the first chunk of a kind that comes before the pixels."""
+    """The start of the first chunk of a kind, if that comes before the pixels."""
     position = stream.tell()
     try:
         for chunk in chunks(stream):
             if chunk.kind == kind:
-                return content(stream, chunk)
+                stream.seek(chunk.start)
+                return stream.read(min(chunk.length, _SHORT))
             if chunk.kind == b"IDAT":
                 return None
     finally:
@@ -130,15 +131,19 @@ def left_out(stream: IO[bytes]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for chunk in chunks(stream):
         if chunk.kind == b"iCCP":
-            packed = content(stream, chunk).partition(b"\0")[2][1:]
-            found["icc_profile"] = _unfolded(packed)
-        elif chunk.kind == b"iTXt" and content(stream, chunk).startswith(_XMP):
-            text = content(stream, chunk)[len(_XMP) :]
-            value = text[2:].split(b"\0", 2)[-1]
-            xmp = _unfolded(value) if text[:1] == b"\1" else value
+            found["icc_profile"] = _unfolded(_content(stream, chunk).partition(b"\0")[2][1:])
+        elif chunk.kind == b"iTXt" and (text := _content(stream, chunk)).startswith(_XMP):
+            packed, rest = text[len(_XMP)], text[len(_XMP) + 2 :]
+            xmp = rest.split(b"\0", 2)[-1]
+            xmp = _unfolded(xmp) if packed else xmp
             if len(xmp) < MAX_UNFOLDED:
                 found["xmp"] = xmp
     return found
+
+
+def _content(stream: IO[bytes], chunk: Chunk) -> bytes:
+    stream.seek(chunk.start)
+    return stream.read(chunk.length)
 
 
 def _unfolded(packed: bytes) -> bytes:

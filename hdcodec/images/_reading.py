@@ -92,7 +92,7 @@ def _rest(image: ImageFile.ImageFile, stream: IO[bytes]) -> ImageFile.ImageFile 
         if image.info.get("interlace") or not _png.is_merely_cut(stream, image.size):
             return None
         image.tile = []
-    elif image.format == "JPEG":
+    elif image.format in ("JPEG", "MPO") and image.tell() == 0:
         stream.seek(0)
         image = Image.open(io.BytesIO(stream.read(_png.MAX_COPY) + _JPEG_END))
     else:

@@ -11,6 +11,7 @@ from hdcodec._errors import ImageError
 from hdcodec.images import _tiles
 
 BITS, PHOTOMETRIC, SAMPLES, PLANES, FORMAT = 258, 262, 277, 284, 339
+_USUAL_SAMPLES = 4
 _WHITE_IS_ZERO, _SEPARATE = 0, 2
 _SAMPLE_FORMATS = {1: "unsigned", 2: "signed", 3: "floating point", 5: "complex", 6: "complex"}
 _COLOURS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "CIELAB"}
@@ -49,7 +50,7 @@ def mend_planes(image: Image.Image) -> None:
 
 
 def kind(stream: IO[bytes]) -> str | None:
-    """What a TIFF is of, for people; None if the stream is no TIFF, or none that says so."""
+    """What a TIFF is of, for people; None if the stream is none, or of a kind that Pillow reads."""
     stream.seek(0)
     head = stream.read(8)
     if not head.startswith(_PREFIXES):
@@ -58,9 +59,11 @@ def kind(stream: IO[bytes]) -> str | None:
         tags = ImageFileDirectory_v2(head + (stream.read(8) if b"+" in head[2:4] else b""))
         stream.seek(tags.next)
         tags.load(stream)
-        depths = "/".join(map(str, sorted(set(tags[BITS]))))
+        samples, depths = tags.get(SAMPLES, 1), sorted(set(tags[BITS]))
+        if samples <= _USUAL_SAMPLES and max(depths) <= 8:
+            return None
         form = _SAMPLE_FORMATS.get(max(tags.get(FORMAT, (1,))), "odd")
         colours = _COLOURS.get(tags.get(PHOTOMETRIC, -1), "odd colours")
-        return f"{colours}, {tags.get(SAMPLES, 1)} x {depths} bits, {form}"
+        return f"{colours}, {samples} x {'/'.join(map(str, depths))} bits, {form}"
     except Exception:
         return None

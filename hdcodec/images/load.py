@@ -52,7 +52,7 @@ def _picture(image: Image.Image, stream: IO[bytes] | None) -> Picture:
     """stream: the file of `image`, where it is still open."""
     prepare(image)
     png = stream if image.format == "PNG" else None
-    low = _png.low_bytes(png) if png else None
+    low = _png.low_bytes(png) if png and image.tell() == 0 else None
     code = _png.before_pixels(png, b"cICP") if png else None
     image.load()
     check_size(image)  # an icon may hold a picture of another size
