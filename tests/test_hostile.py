@@ -163,9 +163,9 @@ def test_bombs_are_decoded_in_64_mib(bomb: bytes, tmp_path: Path) -> None:
         "intact": (pack(head, b"", {ALPHA: png((40, 30), flat)}), "accepted"),
         "alpha": (pack(head, b"", {ALPHA: png((40, 30), bomb)}), "CorruptError"),
         "pixels": (png((40, 30), bomb), "accepted"),
-        "text": (png((40, 30), flat, text), "ImageError"),
-        "profile": (png((40, 30), flat, section(b"iCCP", b"name\0\0" + bomb)), "ImageError"),
-        "texts": (png((40, 30), flat, section(b"iTXt", b"n\0\1\0\0\0" + bomb)), "ImageError"),
+        "text": (png((40, 30), flat, text), "accepted"),
+        "profile": (png((40, 30), flat, section(b"iCCP", b"name\0\0" + bomb)), "accepted"),
+        "texts": (png((40, 30), flat, section(b"iTXt", b"n\0\1\0\0\0" + bomb)), "accepted"),
         "icon": (icon, "TooLargeError"),
     }
     for name, (data, _) in tried.items():

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Decode the result again before it is written.",
 )
+@click.option(
+    "--page", type=click.IntRange(1), metavar="N", help="Of several pages or frames, code this one."
+)
 @click.option("--keep-metadata", is_flag=True, help="Keep EXIF and XMP; they cost bytes.")
 @options.flatten
 @options.max_pixels
@@ -43,6 +46,7 @@ def command(
     model: str,
     device: str,
     verify: bool,
+    page: int | None,
     keep_metadata: bool,
     flatten: options.Rgb | None,
     max_pixels: int | None,
@@ -60,7 +64,7 @@ def command(
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
     chosen = options.of_family(model, "Encoding", family)
     target = Output.planned(source, output, ".hdc", force)
-    picture, input_bytes = load_picture(source, flatten, max_pixels)
+    picture, input_bytes = load_picture(source, flatten, max_pixels, page)
 
     from hdcodec import Codec
 
@@ -80,7 +84,7 @@ def command(
 
 
 def load_picture(
-    source: str, flatten: options.Rgb | None, max_pixels: int | None
+    source: str, flatten: options.Rgb | None, max_pixels: int | None, page: int | None = None
 ) -> "tuple[Picture, int]":
     """The picture, and the bytes of the file it was in."""
     from PIL import Image
@@ -92,9 +96,9 @@ def load_picture(
         Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2  # Pillow refuses more than twice as many
     if source == STREAM:
         stream = seekable(stdin())
-        picture, size = images.load(stream), stream.seek(0, os.SEEK_END)
+        picture, size = images.load(stream, page=page), stream.seek(0, os.SEEK_END)
     else:
-        picture, size = images.load(source), Path(source).stat().st_size
+        picture, size = images.load(source, page=page), Path(source).stat().st_size
     return (images.flatten(picture, flatten) if flatten else picture), size
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
+from hdcodec._errors import ImageError
+from hdcodec.images import _tiff
+
 GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _KEYED_MODES = ("1", "L", "P", "RGB")
@@ -27,7 +30,10 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.float32)
     keyed = image.info.get("transparency")
     alpha = np.where(values == keyed, 0, 255) if isinstance(keyed, int) else None
-    gray = _scale(values, _white(image, values))
+    white = _white(image, values)
+    if _tiff.is_negative(image):
+        values = np.float32(white) - values
+    gray = _scale(values, white)
     if alpha is None:
         return gray
     return Image.merge("LA", (gray, Image.fromarray(alpha.astype(np.uint8))))
@@ -43,23 +49,31 @@ def _scale(values: np.ndarray[Any, Any], white: float) -> Image.Image:
 
 
 def _white(image: Image.Image, values: np.ndarray[Any, Any]) -> float:
-    """The value that stands for white: known for 16 bits, else the least usual one that fits."""
-    sixteen = image.mode.startswith("I;16")
-    if sixteen or (image.mode == "I" and image.format in ("PNG", "PPM")):
+    """The value that stands for white: known up to 16 bits, else the least usual one that fits."""
+    if image.mode.startswith("I;16"):
+        return 2.0 ** (_tiff.bits(image) or 16) - 1
+    if image.mode == "I" and image.format in ("PNG", "PPM"):
         return 65_535
     top = float(values.max(initial=0, where=np.isfinite(values)))
     return next((white for white in _WHITES[image.mode] if top <= white), top)
 
 
-def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Return the colours (mode L, RGB, CMYK or LAB) and alpha (mode L; None if all opaque)."""
+def split_alpha(
+    image: Image.Image, low: Image.Image | None = None
+) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours (mode L, RGB, CMYK or LAB) and alpha (mode L; None if all opaque).
+
+    low: the lower bytes of pixels whose upper ones `image` has, where a colour is transparent.
+    """
     gray = is_gray(image)
     alpha = None
-    if _has_alpha(image):
+    if low is not None:
+        alpha = _keyed(image, low)
+    elif _has_alpha(image):
         image = _with_alpha(image, "LA" if gray else "RGBA")
         alpha = image.getchannel("A")
-        if alpha.getextrema() == (255, 255):
-            alpha = None
+    if alpha and alpha.getextrema() == (255, 255):
+        alpha = None
     if image.mode in ("CMYK", "LAB"):
         return image, alpha
     return image.convert("L" if gray else "RGB"), alpha
@@ -75,12 +89,20 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _with_alpha(image: Image.Image, mode: str) -> Image.Image:
-    """Convert to `mode`. A 16-bit RGB key is cut to 8 bits, as Pillow has cut the pixels."""
     key = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
-        image = image.copy()
-        image.info["transparency"] = tuple(value >> 8 for value in key)
+        raise ImageError(
+            "a transparent colour of 16 bits is known to hdcodec.images.load alone, which opens "
+            "the file itself"
+        )
     return image.convert(mode)
+
+
+def _keyed(image: Image.Image, low: Image.Image) -> Image.Image:
+    """Alpha 0 where the 16 bits of all channels are those of the transparent colour."""
+    key = np.array(image.info["transparency"])
+    same = (np.asarray(image) == key >> 8) & (np.asarray(low) == key & 255)
+    return Image.fromarray(np.where(same.all(axis=2), 0, 255).astype(np.uint8))
 
 
 def to_srgb(colours: Image.Image, profile: bytes | None) -> Image.Image:
@@ -92,7 +114,7 @@ def to_srgb(colours: Image.Image, profile: bytes | None) -> Image.Image:
         try:
             converted = _apply_profile(colours, profile)
         except Exception as error:
-            warnings.warn(f"the colour profile is ignored: {error}", stacklevel=4)
+            warnings.warn(f"the colour profile is ignored: {error}", stacklevel=2)
         else:
             return converted.convert("L").convert("RGB") if colours.mode == "L" else converted
     return colours.convert("RGB")

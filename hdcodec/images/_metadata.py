@@ -8,7 +8,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
-_ORIENTATION = ExifTags.Base.Orientation
+from hdcodec.images import _exif
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -18,7 +19,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_PREFIX = b"Exif\0\0"
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_TAG = 700
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))([0-9])')
@@ -28,7 +28,7 @@ _DESCRIPTIVE = (
     ExifTags.Base.ImageDescription,
     ExifTags.Base.Make,
     ExifTags.Base.Model,
-    _ORIENTATION,
+    ExifTags.Base.Orientation,
     ExifTags.Base.XResolution,
     ExifTags.Base.YResolution,
     ExifTags.Base.ResolutionUnit,
@@ -48,12 +48,10 @@ def read(image: Image.Image) -> tuple[Image.Transpose | None, bytes | None, byte
     """
     xmp = _xmp(image)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            turn = _TURNS.get(_orientation(image, xmp))
-            exif = _exif(image, turned=turn is not None)
+        turn = _TURNS.get(_orientation(image, xmp))
+        exif = _block(image, turned=turn is not None)
     except Exception as error:
-        warnings.warn(f"the EXIF data is ignored: {error}", stacklevel=4)
+        warnings.warn(f"the EXIF data is ignored: {error}", stacklevel=2)
         turn, exif = None, None
     return turn, exif, xmp and _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
 
@@ -63,49 +61,53 @@ def _orientation(image: Image.Image, xmp: bytes | None) -> int:
     if hasattr(image, "tag_v2"):
         return 1
     found = _XMP_ORIENTATION.search(xmp or b"")
-    return int(image.getexif().get(_ORIENTATION) or (found and found[2]) or 1)
+    return int(image.getexif().get(_exif.ORIENTATION) or (found and found[2]) or 1)
 
 
-def _exif(image: Image.Image, *, turned: bool) -> bytes | None:
-    """The EXIF block as it is in the file, rewritten only if the picture is turned.
-
-    Rewriting leaves out the thumbnail, which would lie on its side.
-    """
-    raw = image.info.get("exif")
-    if raw is None:
-        return _rebuilt(image.getexif())
-    if not turned:
-        return bytes(raw).removeprefix(_PREFIX) or None
+def _block(image: Image.Image, *, turned: bool) -> bytes | None:
+    """The EXIF block as it is in the file, or what a TIFF says in its place."""
+    raw = bytes(image.info.get("exif") or b"")
+    while raw.startswith(_exif.PREFIX):
+        raw = raw.removeprefix(_exif.PREFIX)
+    if raw:
+        return _exif.upright(raw, turned=turned)
     exif = Image.Exif()
-    exif.load(raw)
-    if _ORIENTATION in exif:
-        exif[_ORIENTATION] = 1
-    return exif.tobytes().removeprefix(_PREFIX)
+    exif.update(_described(image.getexif()))
+    return exif.tobytes().removeprefix(_exif.PREFIX) if len(exif) else None
 
 
-def descriptive(exif: bytes) -> bytes | None:
-    """Of an EXIF block what is about the picture, not about the file it was in; None if nothing is.
+def descriptive(exif: bytes) -> dict[int, Any]:
+    """Of an EXIF block what is about the picture, not about the file it was in: tag to value.
 
     Raises nearly any exception on a block that cannot be read.
     """
     source = Image.Exif()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        source.load(exif)
-        return _rebuilt(source)
+    source.load(exif)
+    return _described(source)
 
 
-def _rebuilt(source: Image.Exif) -> bytes | None:
-    """An EXIF block from the tags of a TIFF, or None if there are none worth keeping."""
-    exif = Image.Exif()
-    for tag in _DESCRIPTIVE:
-        if tag in source:
-            exif[tag] = 1 if tag == _ORIENTATION else source[tag]
+class _Text(str):
+    """Text that is written with the bytes it was read from, where Pillow would write ASCII."""
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
+        try:
+            return super().encode("latin-1")
+        except UnicodeEncodeError:
+            return super().encode()
+
+
+def _described(source: Image.Exif) -> dict[int, Any]:
+    tags: dict[int, Any] = {tag: _writable(source[tag]) for tag in _DESCRIPTIVE if tag in source}
+    if _exif.ORIENTATION in tags:
+        tags[_exif.ORIENTATION] = 1
     for directory in _DIRECTORIES:
-        content = source.get_ifd(directory)
-        if content:
-            exif[directory] = dict(content)
-    return exif.tobytes().removeprefix(_PREFIX) if len(exif) else None
+        if content := source.get_ifd(directory):
+            tags[directory] = {tag: _writable(value) for tag, value in content.items()}
+    return tags
+
+
+def _writable(value: Any) -> Any:
+    return _Text(value) if isinstance(value, str) else value
 
 
 def _xmp_before_11(image: Image.Image) -> Any:

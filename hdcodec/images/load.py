@@ -5,61 +5,76 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import warnings
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
 from hdcodec._errors import HdcError, ImageError, TooLargeError
-from hdcodec.format import MAX_SIDE
-from hdcodec.images import _colour, _metadata
+from hdcodec.images import _colour, _icc, _metadata, _pages, _png, _reading
+from hdcodec.images._hidden import fill_hidden
+from hdcodec.images._reading import check_size, prepare
 from hdcodec.images.picture import Picture
 
 MAX_STREAM_BYTES = 1 << 30
 
-# What Pillow leaves to Ghostscript and to Windows: to draw these is to run a program.
-_PROGRAMS = frozenset(("EPS", "WMF", "EMF"))
 
+def load(source: str | os.PathLike[str] | BinaryIO, *, page: int | None = None) -> Picture:
+    """Read the image in a file or a binary stream; of several pages or frames one, from 1.
 
-def load(source: str | os.PathLike[str] | BinaryIO) -> Picture:
-    """Read the image in a file or a binary stream; of an animation, the first frame.
-
-    Raises ImageError if it cannot be read, TooLargeError if it has more pixels than Pillow
-    allows (twice Image.MAX_IMAGE_PIXELS), a side of more than 65535, or more than MAX_STREAM_BYTES
-    bytes in a stream that cannot seek.
+    Without `page` it is the first, and a warning says how many there are. What Pillow warns of is
+    left to the filters of the program. Raises ImageError if the image cannot be read or there is no
+    such page, TooLargeError if it has more pixels than Pillow allows (twice
+    Image.MAX_IMAGE_PIXELS), a side of more than 65535, or more than MAX_STREAM_BYTES bytes in a
+    stream that cannot seek.
     """
     name = str(source) if isinstance(source, (str, os.PathLike)) else "the input"
-    with _image_errors(name):
-        path = source if isinstance(source, (str, os.PathLike)) else seekable(source)
-        with Image.open(path) as image:
-            if image.format in _PROGRAMS:
-                raise ImageError(f"{name} is a drawing in {image.format}, not a picture")
-            return _picture(image)
+    with _image_errors(name), _opened(source) as stream:
+        with _reading.read(stream, page, name) as image:
+            picture = _picture(image, stream)
+            if page is None:
+                _pages.warn_of_others(image, stream)
+        return picture
 
 
 def from_pil(image: Image.Image) -> Picture:
     """Return what a viewer shows of `image`, whatever its mode; `image` itself stays as it is.
 
     EXIF orientation is applied, a colour profile converted to sRGB, 16 bits scaled to 8. Alpha
-    that is opaque everywhere is dropped. Raises ImageError or TooLargeError as `load` does.
+    that is opaque everywhere is dropped; fully transparent pixels take colours from around them.
+    Raises ImageError or TooLargeError as `load` does.
     """
     with _image_errors("the image"):
-        return _picture(image)
+        return _picture(image, getattr(image, "fp", None))
 
 
-def _picture(image: Image.Image) -> Picture:
-    _check_size(image.width, image.height)
+def _picture(image: Image.Image, stream: IO[bytes] | None) -> Picture:
+    """stream: the file of `image`, where it is still open."""
+    prepare(image)
+    png = stream if image.format == "PNG" else None
+    low = _png.low_bytes(png) if png and image.tell() == 0 else None
+    code = _png.before_pixels(png, b"cICP") if png else None
     image.load()
-    _check_size(image.width, image.height)  # an icon may hold a picture of another size
+    check_size(image)  # an icon may hold a picture of another size
     turn, exif, xmp = _metadata.read(image)
     gray = _colour.is_gray(image)
-    colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image))
-    rgb = _colour.to_srgb(colours, image.info.get("icc_profile"))
+    colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image), low)
+    rgb = _colour.to_srgb(colours, _icc.of_png(image.info, code))
     if turn is not None:
         rgb = rgb.transpose(turn)
         alpha = alpha and alpha.transpose(turn)
+    if alpha is not None:
+        rgb = fill_hidden(rgb, alpha)
     return Picture(_bare(rgb), _bare(alpha) if alpha else None, gray, exif, xmp)
+
+
+@contextlib.contextmanager
+def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as stream:
+            yield seekable(stream)
+    else:
+        yield seekable(source)
 
 
 def seekable(stream: BinaryIO) -> BinaryIO:
@@ -78,13 +93,6 @@ def seekable(stream: BinaryIO) -> BinaryIO:
     return content
 
 
-def _check_size(width: int, height: int) -> None:
-    if min(width, height) < 1:
-        raise ImageError(f"the image is empty ({width}x{height} pixels)")
-    if max(width, height) > MAX_SIDE:
-        raise TooLargeError(f"{width}x{height} pixels: at most {MAX_SIDE} a side are possible")
-
-
 def _bare(image: Image.Image) -> Image.Image:
     """An image that owns its pixels and carries no leftovers of the source."""
     bare = image.copy()
@@ -94,20 +102,18 @@ def _bare(image: Image.Image) -> Image.Image:
 
 @contextlib.contextmanager
 def _image_errors(name: str) -> Iterator[None]:
-    """Turn whatever Pillow raises on bad input into an HdcError, and keep its warnings quiet.
+    """Turn whatever Pillow raises on bad input into an HdcError.
 
     Its readers raise nearly every kind of exception on damaged data, hence the last clause.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\b")
-        try:
-            yield
-        except HdcError:
-            raise
-        except (Image.DecompressionBombError, MemoryError) as error:
-            raise TooLargeError(f"{name} is too large: {error}") from error
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{name} is not an image of a known format") from error
-        except Exception as error:
-            reason = getattr(error, "strerror", None) or str(error) or repr(error)
-            raise ImageError(f"{name} cannot be read: {reason}") from error
+    try:
+        yield
+    except (HdcError, Warning):  # a warning is raised where a program asks for that
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise TooLargeError(f"{name} is too large: {error}") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image of a known format") from error
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or repr(error)
+        raise ImageError(f"{name} cannot be read: {reason}") from error

@@ -11,9 +11,9 @@ from PIL import Image
 class Picture:
     """What a viewer would show, and what came with it.
 
-    rgb: mode RGB, sRGB, upright. alpha: mode L, same size, or None if every pixel is opaque.
-    gray: the three channels of rgb are equal and the source had only one. exif: the TIFF structure
-    without its "Exif" prefix, orientation 1. xmp: the XML packet.
+    rgb: mode RGB, sRGB, upright; smooth where nothing is seen. alpha: mode L, same size, or None if
+    every pixel is opaque. gray: the three channels of rgb are equal and the source had only one.
+    exif: the TIFF structure without its "Exif" prefix, orientation 1. xmp: the XML packet.
     """
 
     rgb: Image.Image

@@ -27,6 +27,8 @@ _MODES = {
 }
 _QUALITY = {"AVIF": 90, "JPEG": 95, "MPO": 95, "WEBP": 95}
 _JPEG_SECTION_BYTES = 65_533
+_MOST_PIXELS = {"ICO": 256, "JPEG": 65_500, "MPO": 65_500, "WEBP": 16_383}
+_ICNS_SIZE = (1024, 1024)
 
 
 def save(
@@ -42,7 +44,7 @@ def save(
     PNG for a stream or a name without one. EXIF and XMP in `image.info` are written along.
 
     Raises OutputError if the format is unknown or cannot hold what the image has (transparency,
-    so many pixels), if the file exists (unless `force`) or cannot be written.
+    colours, so many pixels), if the file exists (unless `force`) or cannot be written.
     """
     if isinstance(target, (str, os.PathLike)):
         kind = _kind(format or Path(target).suffix or "PNG")
@@ -58,6 +60,20 @@ def save(
         target.flush()
 
 
+def check_format(format: str, size: tuple[int, int]) -> None:
+    """Raise OutputError if a format, named as for `save`, cannot hold a picture of `size`.
+
+    Pillow would make it smaller or larger without a word in some of them.
+    """
+    kind, (width, height) = _kind(format), size
+    most = _MOST_PIXELS.get(kind)
+    limit = f"at most {most} a side" if most and max(size) > most else None
+    if kind == "ICNS" and size != _ICNS_SIZE:
+        limit = "only 1024x1024"
+    if limit:
+        raise OutputError(f"{kind} cannot hold {width}x{height} pixels, {limit}")
+
+
 def _kind(name: str) -> str:
     """The Pillow name of a format given by that name or by an extension."""
     extensions = Image.registered_extensions()
@@ -69,9 +85,12 @@ def _kind(name: str) -> str:
 
 def _fitting(image: Image.Image, kind: str) -> Image.Image:
     """The image in a mode that the format holds without loss of transparency."""
+    check_format(kind, image.size)
     transparent = image.mode.upper().endswith("A") or "transparency" in image.info
     if transparent and kind not in _ALPHA_FORMATS:
         raise OutputError(f"{kind} cannot hold transparency: flatten the picture or write a PNG")
+    if kind == "SPIDER" and image.mode not in ("L", "F"):
+        raise OutputError(f"{kind} cannot hold colours")
     mode = _MODES.get((kind, image.mode))
     return image.convert(mode) if mode else image
 
@@ -88,26 +107,28 @@ def _encode(image: Image.Image, stream: BinaryIO, kind: str) -> None:
 
 def _options(image: Image.Image, kind: str) -> dict[str, Any]:
     options: dict[str, Any] = {"quality": _QUALITY[kind]} if kind in _QUALITY else {}
+    if kind == "ICO":
+        options["sizes"] = [image.size]
     exif, xmp = image.info.get("exif"), image.info.get("xmp")
+    if kind in ("JPEG", "MPO"):
+        exif, xmp = _short(exif, "EXIF"), _short(xmp, "XMP", XMP_MARK)
     if kind in _METADATA_FORMATS:
         return options | _metadata(kind, exif, xmp)
     if exif or xmp:
-        warnings.warn(f"{kind} cannot hold the EXIF and XMP data", stacklevel=4)
+        warnings.warn(f"{kind} cannot hold the EXIF and XMP data", stacklevel=2)
     return options
 
 
 def _metadata(kind: str, exif: bytes | None, xmp: bytes | None) -> dict[str, Any]:
     """The arguments by which Pillow's writer of `kind` takes EXIF and XMP."""
-    options: dict[str, Any] = {}
     tags = _tags(exif) if exif and kind in _EXIF_READERS else None
-    if exif and (tags is not None or kind not in _EXIF_READERS):
-        options["exif"] = tags if kind == "TIFF" else exif
+    if kind == "TIFF":
+        return {"tiffinfo": (tags or {}) | ({XMP_TAG: xmp} if xmp else {})}
+    unreadable = kind in _EXIF_READERS and tags is None
+    options: dict[str, Any] = {"exif": exif} if exif and not unreadable else {}
     if xmp and kind == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-    elif xmp and kind == "TIFF":
-        options["exif"] = tags or Image.Exif()
-        options["exif"][XMP_TAG] = xmp
     elif xmp and kind in ("JPEG", "MPO"):
         options["extra"] = _jpeg_section(XMP_MARK + xmp)
     elif xmp:
@@ -115,19 +136,23 @@ def _metadata(kind: str, exif: bytes | None, xmp: bytes | None) -> dict[str, Any
     return options
 
 
+def _short(content: bytes | None, name: str, mark: bytes = b"") -> bytes | None:
+    """Metadata that a section of a JPEG can hold behind a mark; longer ones are left out."""
+    if content and len(mark + content) > _JPEG_SECTION_BYTES:
+        warnings.warn(f"the {name} data is too long for a JPEG and left out", stacklevel=2)
+        return None
+    return content
+
+
 def _jpeg_section(content: bytes) -> bytes:
     """An APP1 section, by which Pillow before version 11 writes XMP too."""
-    if len(content) > _JPEG_SECTION_BYTES:
-        raise OutputError("the XMP data is too long for a JPEG")
     return b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
 
 
-def _tags(exif: bytes) -> Image.Exif | None:
+def _tags(exif: bytes) -> dict[int, Any] | None:
     """EXIF as tags that may stand in any TIFF; what cannot be read is left out with a warning."""
-    tags = Image.Exif()
     try:
-        tags.load(descriptive(exif) or b"")
+        return descriptive(exif)
     except Exception as error:
-        warnings.warn(f"the EXIF data is ignored: {error}", stacklevel=5)
+        warnings.warn(f"the EXIF data is ignored: {error}", stacklevel=2)
         return None
-    return tags
