@@ -55,7 +55,11 @@ class DeviceError(HdcError):
 
 
 class OutputError(HdcError):
-    """The output exists already or cannot be written."""
+    """The output cannot be written."""
+
+
+class ExistsError(OutputError):
+    """The output exists already."""
 
 
 def describe(error: Exception) -> str:

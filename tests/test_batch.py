@@ -213,6 +213,27 @@ def test_existing_outputs_are_kept_skipped_or_replaced(three: Path, tmp_path: Pa
     assert {name: (target / name).read_bytes() for name in made} == made
 
 
+def test_an_output_that_appears_meanwhile_is_skipped(tiny: Image.Image, tmp_path: Path) -> None:
+    save(tiny, tmp_path / "a.png")
+    (tmp_path / "a.hdc").write_bytes(b"of another run")
+    item = Item(0, str(tmp_path / "a.png"), str(tmp_path / "a.hdc"))
+    for skip, status in [(True, "skipped"), (False, "failed")]:
+        job = Job("compress", str(tmp_path), str(tmp_path), skip_existing=skip)
+        row = Worker(job, "cpu")(item)
+        assert isinstance(row, Row)
+        assert (row.status, row.reason == "its output exists") == (status, skip)
+    assert (tmp_path / "a.hdc").read_bytes() == b"of another run"
+
+
+def test_two_runs_on_one_folder_share_it(many: Path, tmp_path: Path) -> None:
+    command = [*HDC, "compress", str(many), str(tmp_path / "out"), "--skip-existing", "--json"]
+    runs = [begun(*command, "--workers", "1") for _ in range(2)]
+    facts = [json.loads(run.communicate(timeout=PATIENCE)[0]) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sum(fact["done"] for fact in facts) == MANY
+    assert all(fact["done"] + fact["skipped"] == MANY for fact in facts)
+
+
 def test_fail_fast_begins_nothing_after_a_failure(three: Path, tmp_path: Path) -> None:
     (three / "a.png").write_bytes(b"broken")
     run = hdc("compress", three, tmp_path / "out", "--fail-fast", "--json", "--workers", 1)
@@ -239,6 +260,19 @@ def test_a_cap_holds_for_each_file(three: Path, tmp_path: Path) -> None:
     run = hdc("compress", three, tmp_path / "out", "--target-size", 70, "--workers", 1)
     assert run.code == 0
     assert all(path.stat().st_size <= 70 for path in (tmp_path / "out").iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no /dev/stdout")
+def test_a_report_on_stdout_is_alone_there(three: Path, tmp_path: Path) -> None:
+    with (tmp_path / "all").open("wb") as out:
+        out.write(b"before\n")
+        out.flush()
+        command = [*HDC, "compress", str(three), str(tmp_path / "out"), "--report", "/dev/stdout"]
+        done = subprocess.run([*command, "--workers", "1"], stdout=out, stderr=subprocess.PIPE)
+    first, *rows = (tmp_path / "all").read_text().splitlines()
+    assert (done.returncode, first) == (0, "before")
+    assert [json.loads(row)["status"] for row in rows] == ["done"] * 3
+    assert b"3 done, 0 skipped" in done.stderr
 
 
 # Wrong usage, and faults of the run as a whole

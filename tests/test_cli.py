@@ -461,6 +461,120 @@ def test_the_input_is_never_the_output(hdc: Hdc, picture: Path) -> None:
     assert picture.read_bytes() == before
 
 
+@pytest.mark.parametrize("other", ["other.jpg", "other.HEIC", "other.nef", "other.mpo"])
+def test_a_picture_is_never_the_output(hdc: Hdc, picture: Path, other: str) -> None:
+    """As it would be where a shell makes two names of `*.jpg`."""
+    (picture.parent / other).write_bytes(b"precious")
+    assert_failed(hdc("compress", picture, picture.parent / other, "-f"), other, "a picture")
+    assert (picture.parent / other).read_bytes() == b"precious"
+
+
+def test_an_hdc_file_is_never_the_output_of_another_command(hdc: Hdc, file: Path) -> None:
+    other = file.parent / "other.hdc"
+    other.write_bytes(b"precious")
+    assert_failed(hdc("decompress", file, other, "--format", "png", "-f"), "an .hdc file")
+    page = hdc("compare", file, file, "-o", other.with_suffix(".jpg"))
+    assert_failed(page, "a picture")
+    assert other.read_bytes() == b"precious"
+
+
+def test_a_link_as_output_stays(hdc: Hdc, picture: Path, tmp_path: Path) -> None:
+    link, real = tmp_path / "link.hdc", tmp_path / "real" / "file.hdc"
+    real.parent.mkdir()
+    real.write_bytes(b"old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    assert_failed(hdc("compress", picture, link), "exists")
+    assert hdc("compress", picture, link, "-f").code == 0
+    assert link.is_symlink() and real.read_bytes().startswith(b"\xabH")
+    assert real.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "lost.hdc").symlink_to("nowhere.hdc")
+    assert_failed(hdc("compress", picture, tmp_path / "lost.hdc"), "exists")
+
+
+# Outputs that are no files to replace
+
+
+def shell(script: str, *arguments: object) -> Run:
+    """A script in which `hdc` is the command."""
+    script = f'hdc() {{ {sys.executable} -m hdcodec "$@"; }}; {script}'
+    done = subprocess.run(["bash", "-c", script, "bash", *map(str, arguments)], capture_output=True)
+    return Run(done.returncode, done.stdout, done.stderr.decode())
+
+
+needs_descriptors = pytest.mark.skipif(
+    not (Path("/dev/fd").exists() and Path("/bin/bash").exists()), reason="for bash and /dev/fd"
+)
+
+
+@needs_descriptors
+@pytest.mark.parametrize(
+    ("place", "options", "into"),
+    [
+        ("/dev/stdout", "", ">>"),
+        ("/dev/stdout", "--json --force", "| cat >>"),
+        ("/dev/fd/1", "", "| cat >>"),
+        ("/proc/self/fd/1", "--force", ">>"),
+        ("{}/link", "--force", ">>"),
+    ],
+)
+def test_stdout_by_name_holds_the_result_alone(
+    hdc: Hdc, picture: Path, tmp_path: Path, place: str, options: str, into: str
+) -> None:
+    place = place.format(tmp_path)
+    (tmp_path / "link").symlink_to("/dev/fd/1")
+    (tmp_path / "all").write_bytes(b"before")
+    run = shell(f'hdc compress "$1" "$2" {options} {into} "$3"', picture, place, tmp_path / "all")
+    assert hdc("compress", picture).code == 0
+    assert (run.code, run.out) == (0, b"")
+    assert (tmp_path / "all").read_bytes() == b"before" + picture.with_suffix(".hdc").read_bytes()
+    assert run.err.startswith("{" if "--json" in options else f"{place}: ")
+    assert (tmp_path / "link").is_symlink()
+
+
+@needs_descriptors
+def test_the_report_keeps_out_of_a_pipe_or_file_that_holds_the_result(
+    hdc: Hdc, picture: Path, tmp_path: Path
+) -> None:
+    shared = 'hdc compress "$1" /dev/fd/3 3>&1 | cat > "$2"'
+    apart = 'hdc compress "$1" /dev/fd/3 3> "$2"'
+    assert hdc("compress", picture).code == 0
+    wanted = picture.with_suffix(".hdc").read_bytes()
+    for script in (shared, apart):
+        run = shell(script, picture, tmp_path / "out")
+        assert (tmp_path / "out").read_bytes() == wanted
+        assert (b"bytes" in run.out, "bytes" in run.err) == (script == apart, script == shared)
+
+
+@needs_descriptors
+def test_decompress_and_compare_write_to_descriptors(file: Path, tmp_path: Path) -> None:
+    run = shell('hdc decompress "$1" /dev/stdout --format tiff | cat', file)
+    with Image.open(BytesIO(run.out)) as image:
+        assert (image.format, image.size) == ("TIFF", (150, 100))
+    assert run.err.startswith("/dev/stdout: 150x100, ")
+    saved(opened_bytes(run.out), tmp_path / "a.png")
+    script = 'hdc compare "$1" "$2" -o /dev/stdout --against "" --metrics psnr > "$3"'
+    run = shell(script, tmp_path / "a.png", file, tmp_path / "page")
+    assert (run.code, run.out) == (0, b""), run.err
+    page = (tmp_path / "page").read_bytes()
+    assert page.startswith(b"<!doctype html>") and page.rstrip().endswith(b"</html>")
+
+
+def opened_bytes(content: bytes) -> Image.Image:
+    with Image.open(BytesIO(content)) as image:
+        image.load()
+        return image
+
+
+@needs_descriptors
+def test_an_input_that_is_open_already_goes_to_stdout(file: Path) -> None:
+    for script in ('hdc decompress /dev/stdin < "$1"', 'hdc decompress <(cat "$1") | cat'):
+        run = shell(script, file)
+        assert run.code == 0, run.err
+        assert opened_bytes(run.out).size == (150, 100)
+    assert {path.name for path in file.parent.iterdir()} == {file.name}
+
+
 def test_an_output_in_no_folder_fails_early(hdc: Hdc, picture: Path) -> None:
     assert_failed(hdc("compress", picture, picture.parent / "no" / "a.hdc"), "directory")
     assert_failed(hdc("compress", picture, picture.parent), "directory")
@@ -509,7 +623,7 @@ def test_bad_files_are_one_line_and_no_output(
 @pytest.mark.parametrize("command", ["compress", "info", "decompress", "verify"])
 def test_missing_inputs_and_folders(hdc: Hdc, command: str, tmp_path: Path) -> None:
     assert_failed(hdc(command, tmp_path / "none.hdc"), "none.hdc")
-    outputs = ["out.png"] * (command in ("compress", "decompress"))
+    outputs = {"compress": ["out.hdc"], "decompress": ["out.png"]}.get(command, [])
     assert_failed(hdc(command, tmp_path, *outputs), tmp_path.name)
 
 

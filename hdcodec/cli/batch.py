@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import say
+from hdcodec.cli._files import say, shares_stdout, tell
 
 if TYPE_CHECKING:
     from hdcodec.batch import Crew, Item, Job, Plan, Row, Tally
@@ -192,6 +192,7 @@ def compress(
             "keep_metadata": keep_metadata,
             **rate,
         },
+        shared["skip_existing"],
     )
     _run(source, job, HDC, Run(**shared))
 
@@ -237,6 +238,7 @@ def decompress(
         flatten=flatten,
         max_pixels=max_pixels,
         options=options.given(fidelity=fidelity, steps=steps),
+        skip_existing=shared["skip_existing"],
     )
     _run(source, job, _checked(suffix), Run(**shared))
 
@@ -314,10 +316,11 @@ def _crew(job: "Job", run: Run, files: int) -> "Crew":
 
 def _summarise(tally: "Tally", run: Run) -> None:
     facts = tally.facts()
+    show = tell if run.report and shares_stdout(str(run.report)) else say
     if run.as_json:
-        say(json.dumps(facts))
+        show(json.dumps(facts))
     elif not run.quiet:
-        say(_line(facts))
+        show(_line(facts))
 
 
 def _line(facts: dict[str, Any]) -> str:
