@@ -213,6 +213,28 @@ def test_existing_outputs_are_kept_skipped_or_replaced(three: Path, tmp_path: Pa
     assert {name: (target / name).read_bytes() for name in made} == made
 
 
+def test_an_output_whose_name_is_given_no_longer_is_told(tiny: Image.Image, tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    save(tiny, source / "sub" / "a.jpg")
+    save(tiny, source / "b.png")
+    assert hdc("compress", source, target, "--workers", 1).code == 0
+    save(tiny.rotate(180), source / "sub" / "a.png")
+    save(tiny.rotate(90), source / "b", format="PNG")
+    run = hdc("compress", source, target, "--skip-existing", "--workers", 1, "--quiet")
+    assert run.code == 0
+    new = {"b.png.hdc", "b~3e23e816.hdc", "sub/a.jpg.hdc", "sub/a.png.hdc"}
+    assert files_in(target) == {"b.hdc", "sub/a.hdc"} | new
+    told = sorted(line for line in run.err.splitlines())
+    assert [line.startswith("hdc: warning: ") for line in told] == [True, True]
+    assert f"{target / 'b.hdc'} " in told[0] and "b or b.png" in told[0]
+    assert f"{target / 'sub' / 'a.hdc'} " in told[1] and "a.jpg or a.png" in told[1]
+    (target / "b.hdc").unlink()
+    (target / "sub" / "a.hdc").unlink()
+    again = hdc("compress", source, target, "--skip-existing")
+    assert (again.code, again.err) == (0, "")
+    assert "4 skipped" in again.out
+
+
 def test_an_output_that_appears_meanwhile_is_skipped(tiny: Image.Image, tmp_path: Path) -> None:
     save(tiny, tmp_path / "a.png")
     (tmp_path / "a.hdc").write_bytes(b"of another run")
