@@ -110,6 +110,17 @@ def test_version(hdc: Hdc) -> None:
         ["decompress", "a.hdc", "--steps", "0"],
         ["info"],
         ["verify"],
+        ["info", ""],
+        ["verify", ""],
+        ["compress", ""],
+        ["compress", "a.png", ""],
+        ["decompress", ""],
+        ["compare", "a.png", ""],
+        ["compare", "", "a.hdc"],
+        ["compare", "a.png", "a.hdc", "-o", ""],
+        ["batch", "compress", "", "out"],
+        ["batch", "compress", ".", ""],
+        ["batch", "compress", ".", "out", "--report", ""],
     ],
 )
 def test_wrong_usage_is_exit_code_2(hdc: Hdc, arguments: list[str]) -> None:
@@ -616,7 +627,7 @@ def test_bad_files_are_one_line_and_no_output(
 ) -> None:
     bad = tmp_path / "bad.hdc"
     bad.write_bytes(bad_files()[kind])
-    assert_failed(hdc(command, bad))
+    assert_failed(hdc(command, bad), f"hdc: {bad}: ")
     assert list(tmp_path.iterdir()) == [bad]
 
 
@@ -625,6 +636,40 @@ def test_missing_inputs_and_folders(hdc: Hdc, command: str, tmp_path: Path) -> N
     assert_failed(hdc(command, tmp_path / "none.hdc"), "none.hdc")
     outputs = {"compress": ["out.hdc"], "decompress": ["out.png"]}.get(command, [])
     assert_failed(hdc(command, tmp_path, *outputs), tmp_path.name)
+
+
+def test_what_is_wrong_with_a_file_of_another_kind_names_it(hdc: Hdc, picture: Path) -> None:
+    other = picture.with_suffix(".jpg")
+    other.write_bytes(picture.read_bytes())
+    picture.unlink()
+    for command in (["compare", other], ["decompress"], ["info"], ["verify"]):
+        assert_failed(hdc(*command, other), f"hdc: {other}: this is not an .hdc file")
+    assert_failed(hdc("info", "-", stdin=b"text"), "hdc: -: this is not an .hdc file")
+
+
+@pytest.mark.parametrize("command", ["compress", "info", "decompress", "verify"])
+@pytest.mark.parametrize("folder", [".", "/", ".."])
+def test_a_folder_is_no_input(hdc: Hdc, command: str, folder: str) -> None:
+    assert_failed(hdc(command, folder), folder, "Is a directory")
+
+
+@pytest.mark.parametrize("command", ["compress", "info", "decompress", "verify"])
+def test_an_input_that_may_not_be_read_is_one_line(
+    hdc: Hdc, command: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs this: root may read everything."""
+    denied = PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    def closed(path: Any, *arguments: Any, **options: Any) -> Any:
+        if path == str(file):
+            raise denied
+        return opens(path, *arguments, **options)
+
+    opens = open
+    monkeypatch.setattr("builtins.open", closed)
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != str(file))
+    arguments = [file, file.with_name("out.hdc")] if command == "compress" else [file]
+    assert_failed(hdc(command, *arguments), str(file), "Permission denied")
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])

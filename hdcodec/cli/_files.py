@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -14,11 +14,32 @@ from typing import BinaryIO
 import click
 
 from hdcodec._atomic import is_special, open_descriptor, output_errors, write_bytes
-from hdcodec._errors import ExistsError, HdcError, OutputError
+from hdcodec._errors import (
+    ChecksumError,
+    CorruptError,
+    ExistsError,
+    HdcError,
+    NotHdcError,
+    OutputError,
+    TooLargeError,
+    TruncatedError,
+    UnknownModelError,
+    UnsupportedVersionError,
+)
 from hdcodec.format import MAGIC, MAX_FILE_BYTES
 
 STREAM = "-"
 STDOUT = 1
+
+_FAULTS = (
+    ChecksumError,
+    CorruptError,
+    NotHdcError,
+    TooLargeError,
+    TruncatedError,
+    UnknownModelError,
+    UnsupportedVersionError,
+)
 
 
 def read_hdc(source: str) -> bytes:
@@ -26,6 +47,15 @@ def read_hdc(source: str) -> bytes:
     with _reading(source) as stream:
         start = stream.read(len(MAGIC))
         return start + stream.read(MAX_FILE_BYTES) if start == MAGIC else start
+
+
+@contextlib.contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Put the name of the file into the message of what is wrong with it."""
+    try:
+        yield
+    except _FAULTS as error:
+        raise type(error)(f"{source}: {error}") from error
 
 
 def _reading(source: str) -> contextlib.AbstractContextManager[BinaryIO]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 3
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
-REPORT = click.Path(dir_okay=False, path_type=Path)
+NEW_FOLDER = options.Named(file_okay=False, path_type=Path)
+REPORT = options.Named(dir_okay=False, readable=False, path_type=Path)
 
 
 def shard(text: str) -> tuple[int, int]:

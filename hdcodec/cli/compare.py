@@ -8,7 +8,7 @@ import click
 
 from hdcodec._errors import ImageError
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import STREAM, Output, read_hdc
+from hdcodec.cli._files import STREAM, Output, naming, read_hdc
 from hdcodec.cli.compress import load_picture
 from hdcodec.format import MODELS, unpack
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("original", type=options.FILE)
 @click.argument("file", metavar="FILE.hdc", type=options.FILE)
-@click.option("-o", "--output", metavar="PAGE", help="The page; FILE.html unless given.")
+@click.option(
+    "-o",
+    "--output",
+    type=options.FILE,
+    metavar="PAGE",
+    help="The page; FILE.html unless given.",
+)
 @click.option(
     "--against",
     metavar="LIST",
@@ -64,7 +70,8 @@ def command(
     target = Output.planned(file, output, ".html", force)
     data = read_hdc(file)
     limit = options.given(max_pixels=max_pixels)
-    header = unpack(data, **limit).header
+    with naming(file):
+        header = unpack(data, **limit).header
     picture, _ = load_picture(original, None, max_pixels)
     _check(original, picture.rgb.size, (header.width, header.height))
 
@@ -76,7 +83,8 @@ def command(
     before = images.flatten(picture).rgb
     subject = Subject(before, names, weights=metric_weights, device=device)
     codec = Codec(model=MODELS[header.model], device=device)
-    decoded = codec.decompress(data, **limit, **options.given(fidelity=fidelity))
+    with naming(file):
+        decoded = codec.decompress(data, **limit, **options.given(fidelity=fidelity))
     after = images.flatten(images.from_pil(decoded)).rgb
     entries = [subject.coded(codec.name, after, len(data), header.quality / 2)]
     for rival in installed_rivals() if against is None else against:

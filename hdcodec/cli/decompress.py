@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import Output, read_hdc
+from hdcodec.cli._files import Output, naming, read_hdc
 from hdcodec.format import MODELS, unpack
 
 if TYPE_CHECKING:
@@ -51,13 +51,15 @@ def command(
     target = Output.planned(source, output, _suffix(kind), force)
     data = read_hdc(source)
     limit = options.given(max_pixels=max_pixels)
-    header = unpack(data, **limit).header
+    with naming(source):
+        header = unpack(data, **limit).header
 
     from hdcodec import Codec, images
 
     codec = Codec(model=MODELS[header.model], device=device)
     coding = time.perf_counter()
-    image = codec.decompress(data, **limit, **options.given(fidelity=fidelity, steps=steps))
+    with naming(source):
+        image = codec.decompress(data, **limit, **options.given(fidelity=fidelity, steps=steps))
     coded = time.perf_counter() - coding
     images.save(_flattened(image, flatten), target.place, kind, force=force)
 
