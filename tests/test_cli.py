@@ -721,6 +721,13 @@ def test_cuda_is_used_or_said_to_be_absent(hdc: Hdc, picture: Path) -> None:
     [
         (MemoryError(), 1, "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "not enough memory"),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: not enough memory: you"), 1, "memory"),
+        (RuntimeError("CUDA error: out of memory"), 1, "not enough memory"),
+        (RuntimeError("std::bad_alloc"), 1, "not enough memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "not enough memory"),
+        (ImportError("libx.so: failed to map segment from shared object"), 1, "not enough memory"),
+        (RuntimeError("unsupported memory_format: channels_last"), 1, "unforeseen"),
+        (RuntimeError("the shared memory manager is gone"), 1, "unforeseen"),
         (OSError(errno.ENOSPC, "No space left on device", "a.hdc"), 1, "a.hdc: No space left"),
         (ModuleNotFoundError("No module named 'ray'", name="ray"), 1, "ray"),
         (KeyError("two\nlines"), 1, "unforeseen"),

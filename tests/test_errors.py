@@ -333,6 +333,18 @@ def test_weights_that_are_not_as_shipped(
     assert hdc("models").code == 1
 
 
+def test_too_little_memory_for_the_networks_is_said(
+    hdc: Hdc, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In torch's words; a limit on the process itself makes it hang or abort in many places."""
+
+    def loaded(_: bytes) -> Any:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr("hdcodec.models.hdc.runtime.load", loaded)
+    assert_failed(hdc("compress", picture), "not enough memory for this picture")
+
+
 # Devices
 
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.torch import load
 from torch import Tensor
 
-from hdcodec._errors import WeightsError
+from hdcodec._errors import WeightsError, lacks_memory
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.entropy.latents import HYPER_STRIDE, Symbolic
 from hdcodec.weights import Weights
@@ -104,6 +104,8 @@ class Networks:
                     {k: v.float() for k, v in state.items()}, strict=False
                 )
         except (SafetensorError, ValueError, RuntimeError) as error:
+            if lacks_memory(error):
+                raise
             raise WeightsError(f"networks.safetensors does not fit the model: {error}") from error
         if unexpected or [k for k in missing if not k.startswith(_TRAINING_ONLY)]:
             raise WeightsError("networks.safetensors does not fit the model: names differ")
@@ -172,6 +174,8 @@ class Networks:
         try:
             restore_twins(self.model, load_arrays(self.weights.read("entropy.safetensors")))
         except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+            if lacks_memory(error):
+                raise
             raise WeightsError(f"entropy.safetensors does not fit the model: {error}") from error
         return self.model.lic
 
