@@ -297,6 +297,20 @@ def test_a_report_on_stdout_is_alone_there(three: Path, tmp_path: Path) -> None:
     assert b"3 done, 0 skipped" in done.stderr
 
 
+def test_the_limit_of_pixels_is_exact_and_for_these_files_alone(
+    tiny: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # of which Pillow refuses the double
+    save(tiny, tmp_path / "a.png")
+    item = Item(0, str(tmp_path / "a.png"), str(tmp_path / "a.hdc"))
+    for limit, status in [(None, "failed"), (64 * 48 - 1, "failed"), (64 * 48, "done")]:
+        row = Worker(Job("compress", str(tmp_path), str(tmp_path), max_pixels=limit), "cpu")(item)
+        assert isinstance(row, Row)
+        assert row.status == status
+        assert limit is None or status == "done" or f"limit of {limit}" in str(row.error)
+        assert Image.MAX_IMAGE_PIXELS == 1000
+
+
 # Wrong usage, and faults of the run as a whole
 
 

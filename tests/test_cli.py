@@ -281,7 +281,11 @@ def test_the_extension_names_the_output_format(
     assert image.size == (150, 100)
 
 
-def test_an_unknown_output_format_is_an_error(hdc: Hdc, file: Path) -> None:
+def test_an_unknown_output_format_is_an_error_before_decoding(
+    hdc: Hdc, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hdcodec.Codec", None)
+    assert_failed(hdc("decompress", file, "-", "--format", "docx"), "docx")
     assert_failed(hdc("decompress", file, file.with_suffix(".docx")), ".docx")
     assert list(file.parent.iterdir()) == [file]
 
@@ -315,10 +319,14 @@ def test_flatten_puts_a_transparent_picture_on_a_colour(
     assert max(green, blue) < 80
 
 
-def test_a_format_without_alpha_needs_flatten(hdc: Hdc, transparent: Path, tmp_path: Path) -> None:
+def test_a_format_without_alpha_needs_flatten(
+    hdc: Hdc, transparent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert hdc("compress", transparent).code == 0
     file, output = transparent.with_suffix(".hdc"), tmp_path / "out.jpg"
-    assert_failed(hdc("decompress", file, output), "transparency")
+    with monkeypatch.context() as undecoded:
+        undecoded.setattr("hdcodec.Codec", None)
+        assert_failed(hdc("decompress", file, output), "transparency")
     assert not output.exists()
     assert hdc("decompress", file, output, "--flatten", "white").code == 0
     assert opened(output).mode == "RGB"
@@ -578,6 +586,19 @@ def opened_bytes(content: bytes) -> Image.Image:
 
 
 @needs_descriptors
+def test_bytes_are_counted_where_an_input_has_no_size(picture: Path, tmp_path: Path) -> None:
+    size = picture.stat().st_size
+    scripts = [
+        'hdc compress <(cat "$1") "$3" --json',
+        'mkfifo "$2"; cat "$1" > "$2" & hdc compress "$2" - --json > "$3"',
+        'hdc compress /dev/stdin "$3" -f --json < "$1"',
+    ]
+    for script in scripts:
+        run = shell(script, picture, tmp_path / "pipe", tmp_path / "out.hdc")
+        assert json.loads(run.out + run.err.encode())["input_bytes"] == size
+
+
+@needs_descriptors
 def test_an_input_that_is_open_already_goes_to_stdout(file: Path) -> None:
     for script in ('hdc decompress /dev/stdin < "$1"', 'hdc decompress <(cat "$1") | cat'):
         run = shell(script, file)
@@ -687,15 +708,22 @@ def test_a_truncated_picture(hdc: Hdc, picture: Path) -> None:
     assert list(picture.parent.iterdir()) == [picture]
 
 
-def test_max_pixels_guards_both_ways(
-    hdc: Hdc, picture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    assert_failed(hdc("compress", picture, "--max-pixels", 14_998), "too large")
+def test_max_pixels_guards_both_ways(hdc: Hdc, picture: Path) -> None:
+    assert_failed(hdc("compress", picture, "--max-pixels", 14_999), "150x100", "limit of 14999")
     assert hdc("compress", picture, "--max-pixels", 15_000).code == 0
     file, output = picture.with_suffix(".hdc"), picture.with_suffix(".bmp")
     assert_failed(hdc("decompress", file, output, "--max-pixels", 14_999), "limit")
     assert hdc("decompress", file, output, "--max-pixels", 15_000).code == 0
+
+
+def test_max_pixels_raises_the_limit_for_one_picture_alone(
+    hdc: Hdc, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 7_000)
+    assert_failed(hdc("compress", picture), "too large")
+    assert_failed(hdc("compress", picture, "--max-pixels", 14_999), "limit of 14999")
+    assert hdc("compress", picture, "--max-pixels", 15_000).code == 0
+    assert Image.MAX_IMAGE_PIXELS == 7_000
 
 
 def test_an_unknown_model(hdc: Hdc, picture: Path) -> None:

@@ -75,7 +75,6 @@ class Worker:
     def _facts(self, item: Item) -> dict[str, Any]:
         facts: dict[str, Any] = {"status": "done"}
         try:
-            self._limit_pixels()
             with _noted_warnings(facts):
                 facts |= self._process(item)
         except _BrokenError:
@@ -87,13 +86,6 @@ class Worker:
                 traceback.print_exc()
             facts |= {"status": "failed", "error": describe(error)}
         return facts
-
-    def _limit_pixels(self) -> None:
-        if self.job.max_pixels and self.job.direction == "compress":
-            from PIL import Image
-
-            # Pillow refuses more than twice as many.
-            Image.MAX_IMAGE_PIXELS = (self.job.max_pixels + 1) // 2
 
     def _process(self, item: Item) -> dict[str, Any]:
         """Make the output, and tell sizes."""
@@ -153,7 +145,8 @@ class Worker:
         from hdcodec import images
 
         with open(source, "rb") as stream:
-            picture, size = images.load(stream), os.fstat(stream.fileno()).st_size
+            picture = images.load(stream, max_pixels=self.job.max_pixels)
+            size = os.fstat(stream.fileno()).st_size
         return images.flatten(picture, self.job.flatten) if self.job.flatten else picture, size
 
     def _decompress(self, source: str, output: str) -> tuple[bytes, dict[str, Any]]:

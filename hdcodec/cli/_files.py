@@ -44,7 +44,7 @@ _FAULTS = (
 
 def read_hdc(source: str) -> bytes:
     """The bytes of an .hdc file or of stdin; of a foreign or endless one no more than it takes."""
-    with _reading(source) as stream:
+    with reading(source) as stream:
         start = stream.read(len(MAGIC))
         return start + stream.read(MAX_FILE_BYTES) if start == MAGIC else start
 
@@ -58,7 +58,8 @@ def naming(source: str) -> Iterator[None]:
         raise type(error)(f"{source}: {error}") from error
 
 
-def _reading(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
+def reading(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    """The bytes of a file or of stdin."""
     if source == STREAM:
         return contextlib.nullcontext(stdin())
     return open(source, "rb")

@@ -8,6 +8,7 @@ import click
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import Output, naming, read_hdc
 from hdcodec.format import MODELS, unpack
+from hdcodec.format.container import ALPHA
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,11 +53,13 @@ def command(
     data = read_hdc(source)
     limit = options.given(max_pixels=max_pixels)
     with naming(source):
-        header = unpack(data, **limit).header
+        box = unpack(data, **limit)
 
     from hdcodec import Codec, images
+    from hdcodec.images.save import check
 
-    codec = Codec(model=MODELS[header.model], device=device)
+    check(target.place, kind, transparent=flatten is None and ALPHA in box.chunks)
+    codec = Codec(model=MODELS[box.header.model], device=device)
     coding = time.perf_counter()
     with naming(source):
         image = codec.decompress(data, **limit, **options.given(fidelity=fidelity, steps=steps))

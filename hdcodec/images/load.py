@@ -22,20 +22,20 @@ MAX_STREAM_BYTES = 1 << 30
 _PROGRAMS = frozenset(("EPS", "WMF", "EMF"))
 
 
-def load(source: str | os.PathLike[str] | BinaryIO) -> Picture:
+def load(source: str | os.PathLike[str] | BinaryIO, *, max_pixels: int | None = None) -> Picture:
     """Read the image in a file or a binary stream; of an animation, the first frame.
 
-    Raises ImageError if it cannot be read, TooLargeError if it has more pixels than Pillow
-    allows (twice Image.MAX_IMAGE_PIXELS), a side of more than 65535, or more than MAX_STREAM_BYTES
-    bytes in a stream that cannot seek.
+    Raises ImageError if it cannot be read, TooLargeError if it has more than `max_pixels` pixels
+    (unless given, what Pillow allows: twice Image.MAX_IMAGE_PIXELS), a side of more than 65535, or
+    more than MAX_STREAM_BYTES bytes in a stream that cannot seek.
     """
     name = str(source) if isinstance(source, (str, os.PathLike)) else "the input"
     with _image_errors(name):
         path = source if isinstance(source, (str, os.PathLike)) else seekable(source)
-        with Image.open(path) as image:
+        with _allowing(max_pixels), Image.open(path) as image:
             if image.format in _PROGRAMS:
                 raise ImageError(f"{name} is a drawing in {image.format}, not a picture")
-            return _picture(image)
+            return _picture(image, max_pixels)
 
 
 def from_pil(image: Image.Image) -> Picture:
@@ -48,10 +48,10 @@ def from_pil(image: Image.Image) -> Picture:
         return _picture(image)
 
 
-def _picture(image: Image.Image) -> Picture:
-    _check_size(image.width, image.height)
+def _picture(image: Image.Image, max_pixels: int | None = None) -> Picture:
+    _check_size(image.width, image.height, max_pixels)
     image.load()
-    _check_size(image.width, image.height)  # an icon may hold a picture of another size
+    _check_size(image.width, image.height, max_pixels)  # an icon may hold one of another size
     turn, exif, xmp = _metadata.read(image)
     gray = _colour.is_gray(image)
     colours, alpha = _colour.split_alpha(_colour.to_eight_bits(image))
@@ -78,9 +78,25 @@ def seekable(stream: BinaryIO) -> BinaryIO:
     return content
 
 
-def _check_size(width: int, height: int) -> None:
+@contextlib.contextmanager
+def _allowing(pixels: int | None) -> Iterator[None]:
+    """Lift Pillow's own limit, which is one for the whole process, where it is below `pixels`."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if pixels is None or limit is None or pixels <= 2 * limit:
+        yield
+        return
+    Image.MAX_IMAGE_PIXELS = pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_size(width: int, height: int, max_pixels: int | None) -> None:
     if min(width, height) < 1:
         raise ImageError(f"the image is empty ({width}x{height} pixels)")
+    if max_pixels is not None and width * height > max_pixels:
+        raise TooLargeError(f"{width}x{height} pixels are more than the limit of {max_pixels}")
     if max(width, height) > MAX_SIDE:
         raise TooLargeError(f"{width}x{height} pixels: at most {MAX_SIDE} a side are possible")
 

@@ -44,18 +44,35 @@ def save(
     Raises OutputError if the format is unknown or cannot hold what the image has (transparency,
     so many pixels), if the file exists (unless `force`) or cannot be written.
     """
+    kind = check(target, format)
     if isinstance(target, (str, os.PathLike)):
-        kind = _kind(format or Path(target).suffix or "PNG")
         image = _fitting(image, kind)
         with replacing(target, force=force) as stream:
             _encode(image, stream, kind)
         return
-    kind = _kind(format or "PNG")
     buffer = io.BytesIO()
     _encode(_fitting(image, kind), buffer, kind)
     with output_errors("the picture"):
         target.write(buffer.getbuffer())
         target.flush()
+
+
+def check(
+    target: str | os.PathLike[str] | BinaryIO,
+    format: str | None = None,
+    *,
+    transparent: bool = False,
+) -> str:
+    """The Pillow name of the format in which `save` would write; raises OutputError as it does."""
+    suffix = Path(target).suffix if isinstance(target, (str, os.PathLike)) else None
+    kind = _kind(format or suffix or "PNG")
+    _check_alpha(kind, transparent)
+    return kind
+
+
+def _check_alpha(kind: str, transparent: bool) -> None:
+    if transparent and kind not in _ALPHA_FORMATS:
+        raise OutputError(f"{kind} cannot hold transparency: flatten the picture or write a PNG")
 
 
 def _kind(name: str) -> str:
@@ -70,8 +87,7 @@ def _kind(name: str) -> str:
 def _fitting(image: Image.Image, kind: str) -> Image.Image:
     """The image in a mode that the format holds without loss of transparency."""
     transparent = image.mode.upper().endswith("A") or "transparency" in image.info
-    if transparent and kind not in _ALPHA_FORMATS:
-        raise OutputError(f"{kind} cannot hold transparency: flatten the picture or write a PNG")
+    _check_alpha(kind, transparent)
     mode = _MODES.get((kind, image.mode))
     return image.convert(mode) if mode else image
 
