@@ -633,6 +633,17 @@ def read(terminal: int) -> bytes:
         return b""
 
 
+def test_more_processes_than_cores_are_warned_of(three: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, hdcodec.batch.cores as cores; cores.usable_cores = lambda: 1\n"
+        "from hdcodec.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "batch", "compress", str(three), str(tmp_path / "out")]
+    done = subprocess.run([*command, "--workers", "64", "--quiet"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "hdc: warning: 3 processes on 1 core take longer than 1: --workers\n"
+
+
 # The plan
 
 
@@ -668,7 +679,7 @@ def test_shards_are_disjoint_complete_and_agree_on_names(tmp_path: Path) -> None
         (["*.png"], ["a.PNG", "sub/b.png"]),
         (["sub/*"], ["sub/b.png", "sub/c.jpg"]),
         (["a.*", "*.jpg"], ["a.PNG", "sub/c.jpg"]),
-        (["none"], []),
+        (["none", "*.txt"], []),
     ],
 )
 def test_patterns_choose_by_name_or_path(
@@ -676,6 +687,14 @@ def test_patterns_choose_by_name_or_path(
 ) -> None:
     source = touch(tmp_path / "in", "a.PNG", "sub/b.png", "sub/c.jpg", "sub/d.txt")
     assert names_of(planned(source, patterns=patterns).items, source) == expected
+
+
+def test_patterns_that_nothing_matches_are_an_error(three: Path, tmp_path: Path) -> None:
+    run = hdc("compress", three, tmp_path / "out", "--pattern", "*.jpeg", "--pattern", "x/*")
+    assert (run.code, run.out) == (1, "")
+    assert run.err == f"hdc: nothing in {three} matches *.jpeg or x/*\n"
+    one = [planned(three, patterns=["a.png"], shard=(number, 9)) for number in range(1, 10)]
+    assert sum(map(len, one)) == 1  # the other parts are empty, and that is no error
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:
@@ -750,7 +769,9 @@ def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(layout("cpu", None, 3).devices), layout("cpu", None, 3).threads) == (3, 2)
     assert layout("cpu", None, 1).threads == 8
     assert layout("cpu", 4, 100).environment["OMP_NUM_THREADS"] == "2"
-    assert layout("cpu", 16, 100).threads == 1
+    with pytest.warns(UserWarning, match="16 processes on 8 cores"):
+        assert layout("cpu", 16, 100).threads == 1
+    assert len(layout("cpu", 16, 8).devices) == 8
     monkeypatch.setattr("hdcodec.batch.cores._gpu_count", lambda: 2)
     assert layout("auto", None, 100).devices == ("cuda:0", "cuda:1")
     assert layout("cuda:1", 2, 100).devices == ("cuda:1", "cuda:1")

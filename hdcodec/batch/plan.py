@@ -6,12 +6,13 @@ import hashlib
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from hdcodec._errors import HdcError
 from hdcodec.batch.names import name, outputs
 from hdcodec.batch.rows import Item, Row
 from hdcodec.batch.walk import Found, walk
@@ -54,7 +55,8 @@ def make_plan(
     suffix: that of the outputs. patterns: of these an input matches at least one, by its path if
     the pattern has a slash, else by its name, whatever the case; none means all. shard: (number
     from 1, how many); all shards agree on the names. existing: what to do about outputs that are
-    there already. Warns of a file in `target` that has the name of an output no longer.
+    there already. Warns of a file in `target` that has the name of an output no longer; raises
+    HdcError if nothing matches the patterns.
     """
     is_input = _is_picture() if direction == "compress" else _is_hdc
     found = [_judged(entry, source, is_input) for entry in walk(source, target)]
@@ -64,8 +66,9 @@ def make_plan(
     _warn_of_stale(target, output_of, suffix)
 
     plan = Plan()
-    for entry in _selected(found, patterns, shard):
-        _add(plan, entry, source, target, output_of.get(entry.path), existing)
+    for entry in _matching(found, patterns, source):
+        if _in_shard(entry.path, shard):
+            _add(plan, entry, source, target, output_of.get(entry.path), existing)
     return plan
 
 
@@ -87,11 +90,14 @@ def _warn_of_stale(
             )
 
 
-def _selected(found: Sequence[Found], patterns: Sequence[str], shard: Shard) -> Iterator[Found]:
+def _matching(found: list[Found], patterns: Sequence[str], source: Path) -> list[Found]:
+    if not patterns:
+        return found
     lower = [pattern.lower() for pattern in patterns]
-    for entry in found:
-        if (not lower or _matches(entry.path, lower)) and _in_shard(entry.path, shard):
-            yield entry
+    matching = [entry for entry in found if _matches(entry.path, lower)]
+    if not matching:
+        raise HdcError(f"nothing in {source} matches {' or '.join(patterns)}")
+    return matching
 
 
 def _matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:
