@@ -689,6 +689,54 @@ def test_patterns_choose_by_name_or_path(
     assert names_of(planned(source, patterns=patterns).items, source) == expected
 
 
+def test_every_picture_that_can_be_read_is_worked_on(tiny: Image.Image, tmp_path: Path) -> None:
+    save(tiny, tmp_path / "in" / "a.MPO", format="MPO", save_all=True, append_images=[tiny])
+    assert hdc("compress", tmp_path / "in", tmp_path / "out", "--workers", 1).code == 0
+    assert files_in(tmp_path / "out") == {"a.hdc"}
+
+
+PLUGIN = """
+from PIL import Image, ImageFile
+class Heif(ImageFile.ImageFile):
+    format = "HEIF"
+    def _open(self):
+        self._mode, self._size = "L", (8, 8)
+        self.tile = [ImageFile._Tile("raw", (0, 0, 8, 8), 12, ("L", 0, 1))]
+Image.register_open("HEIF", Heif, lambda start: start[4:12] == b"ftypheic")
+Image.register_extension("HEIF", ".heic")
+"""
+
+
+def test_pictures_that_need_another_package_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = touch(tmp_path / "in", "b.heif", "c.NEF", "d.jxl", "e.txt")
+    (source / "a.HEIC").write_bytes(b"\0\0\0\x0cftypheic" + bytes(64))
+    reasons = [
+        *["HEIC needs the Python package pillow-heif"] * 2,
+        "a camera's raw file has to be developed first",
+        "JPEG XL needs the Python package pillow-jxl-plugin",
+        "not a picture",
+    ]
+    for module in ("pillow_heif", "pillow_jxl"):
+        if find_spec(module) is not None:
+            pytest.skip(f"{module} is installed")
+    assert [row.reason for row in planned(source).settled] == reasons
+    one = subprocess.run(
+        [sys.executable, "-m", "hdcodec", "compress", source / "a.HEIC"], capture_output=True
+    )
+    assert one.returncode == 1
+    assert reasons[0] in one.stderr.decode()
+
+    package = touch(tmp_path / "packages", "pillow_heif/__init__.py")
+    (package / "pillow_heif" / "HeifImagePlugin.py").write_text(PLUGIN)
+    paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    run = hdc("compress", source, tmp_path / "out", "--pattern", "*.heic", "--workers", 1)
+    assert run.code == 0, run.err
+    assert files_in(tmp_path / "out") == {"a.hdc"}
+
+
 def test_patterns_that_nothing_matches_are_an_error(three: Path, tmp_path: Path) -> None:
     run = hdc("compress", three, tmp_path / "out", "--pattern", "*.jpeg", "--pattern", "x/*")
     assert (run.code, run.out) == (1, "")

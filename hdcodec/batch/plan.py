@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from hdcodec._errors import HdcError
+from hdcodec._pictures import HDC, STUBS, lacking, open_image, readable
 from hdcodec.batch.names import name, outputs
 from hdcodec.batch.rows import Item, Row
 from hdcodec.batch.walk import Found, walk
@@ -22,11 +23,7 @@ Direction = Literal["compress", "decompress"]
 Existing = Literal["fail", "skip", "replace"]
 Shard = tuple[int, int]
 
-HDC = ".hdc"
 EXISTS = "its output exists"
-
-# Pillow knows these by name, but cannot read a picture out of them (EPS: not without Ghostscript).
-_STUBS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 
 
 @dataclass
@@ -143,28 +140,21 @@ def _add(
 
 def _is_picture() -> Callable[[Path], str | None]:
     """A test that says why a file is no picture, by its name; without an extension by content."""
-    from PIL import Image
-
-    formats = Image.registered_extensions()
-    known = {ext for ext, kind in formats.items() if kind in Image.OPEN and kind not in _STUBS}
-    known.discard(HDC)
+    may_be_read = readable()
 
     def judge(path: Path) -> str | None:
-        suffix = path.suffix.lower()
-        if suffix in known or (not suffix and _opens(path)):
+        if may_be_read(path) or (not path.suffix and _opens(path)):
             return None
-        return "not a picture"
+        return lacking(path) or "not a picture"
 
     return judge
 
 
 def _opens(path: Path) -> bool:
     """Whether Pillow knows the file by its content; any failure to read it means no."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            return image.format not in _STUBS
+        with open_image(path) as image:
+            return image.format not in STUBS
     except Exception:
         return False
 

@@ -170,8 +170,8 @@ def compress(
     a.png becomes a.hdc; where that would be the name of two, a.png.hdc and a.jpg.hdc. Hidden files
     and files that are no pictures are left out. --bpp and --target-size are caps for each file.
     """
+    from hdcodec._pictures import HDC
     from hdcodec.batch import Job
-    from hdcodec.batch.plan import HDC
     from hdcodec.weights import family_of
 
     family_of(model)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from hdcodec._errors import HdcError, ImageError, TooLargeError
+from hdcodec._pictures import lacking, open_image
 from hdcodec.format import MAX_SIDE
 from hdcodec.images import _colour, _metadata
 from hdcodec.images.picture import Picture
@@ -32,7 +33,7 @@ def load(source: str | os.PathLike[str] | BinaryIO, *, max_pixels: int | None = 
     name = str(source) if isinstance(source, (str, os.PathLike)) else "the input"
     with _image_errors(name):
         path = source if isinstance(source, (str, os.PathLike)) else seekable(source)
-        with _allowing(max_pixels), Image.open(path) as image:
+        with _allowing(max_pixels), open_image(path) as image:
             if image.format in _PROGRAMS:
                 raise ImageError(f"{name} is a drawing in {image.format}, not a picture")
             return _picture(image, max_pixels)
@@ -123,6 +124,8 @@ def _image_errors(name: str) -> Iterator[None]:
         except (Image.DecompressionBombError, MemoryError) as error:
             raise TooLargeError(f"{name} is too large: {error}") from error
         except UnidentifiedImageError as error:
+            if reason := lacking(name):
+                raise ImageError(f"{name} cannot be read: {reason}") from error
             raise ImageError(f"{name} is not an image of a known format") from error
         except Exception as error:
             reason = getattr(error, "strerror", None) or str(error) or repr(error)
