@@ -338,6 +338,14 @@ def test_a_missing_folder_and_an_unknown_format_are_wrong_usage(tmp_path: Path) 
     assert hdc("decompress", tmp_path, tmp_path / "out", "--format", "docx").code == 2
 
 
+def test_a_picture_is_never_the_report(three: Path, tmp_path: Path) -> None:
+    before = (three / "a.png").read_bytes()
+    run = hdc("compress", three, tmp_path / "out", "--report", three / "a.png")
+    assert (run.code, run.out) == (1, "")
+    assert run.err == f"hdc: cannot write {three / 'a.png'}: it has the name of a picture\n"
+    assert (three / "a.png").read_bytes() == before
+
+
 def test_an_empty_folder_is_done_at_once(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     run = hdc("compress", tmp_path / "in", tmp_path / "out")

@@ -586,6 +586,13 @@ def opened_bytes(content: bytes) -> Image.Image:
 
 
 @needs_descriptors
+def test_an_open_input_is_never_the_output(picture: Path) -> None:
+    before = picture.read_bytes()
+    assert_failed(shell('hdc compress "$1" /dev/fd/3 3>> "$1"', picture), "is the input")
+    assert picture.read_bytes() == before
+
+
+@needs_descriptors
 def test_bytes_are_counted_where_an_input_has_no_size(picture: Path, tmp_path: Path) -> None:
     size = picture.stat().st_size
     scripts = [

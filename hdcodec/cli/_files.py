@@ -104,7 +104,7 @@ class Output:
             _refuse_terminal()
         else:
             result._refuse(Path(source))
-            _refuse_kind(name, suffix)
+            refuse_kind(name, suffix)
         return result
 
     @property
@@ -114,14 +114,14 @@ class Output:
 
     def _refuse(self, source: Path) -> None:
         path = Path(self.name)
+        if path.is_file() and source.is_file() and path.samefile(source):
+            raise OutputError(f"cannot write {path}: it is the input")
         if is_special(path):
             return
         if not path.parent.is_dir():
             raise OutputError(f"cannot write {path}: its directory does not exist")
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a directory")
-        if path.is_file() and source.is_file() and path.samefile(source):
-            raise OutputError(f"cannot write {path}: it is the input")
         if os.path.lexists(path) and not self.force:
             raise ExistsError(f"{path} exists already (--force replaces it)")
 
@@ -166,8 +166,11 @@ def _is_stdout(name: str) -> bool:
     return name == STREAM or open_descriptor(name) == STDOUT
 
 
-def _refuse_kind(name: str, suffix: str) -> None:
-    """Spare a picture or an .hdc file that is not meant, as the second of a shell's `*.jpg`."""
+def refuse_kind(name: str, suffix: str) -> None:
+    """Spare a picture or an .hdc file that is not meant, as the second of a shell's `*.jpg`.
+
+    suffix: that of what is to be written. Raises OutputError.
+    """
     kind = _kind(name)
     if kind and kind != _kind(f"result{suffix}"):
         raise OutputError(f"cannot write {name}: it has the name of {kind}")

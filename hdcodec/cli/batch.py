@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import say, shares_stdout, tell
+from hdcodec.cli._files import refuse_kind, say, shares_stdout, tell
 
 if TYPE_CHECKING:
     from hdcodec.batch import Crew, Item, Job, Plan, Row, Tally
@@ -255,6 +255,8 @@ def _checked(suffix: str) -> str:
 def _run(source: Path, job: "Job", suffix: str, run: Run) -> None:
     from hdcodec.batch import Tally, make_plan
 
+    if run.report:
+        refuse_kind(str(run.report), ".jsonl")
     plan = make_plan(
         source,
         Path(job.target),
