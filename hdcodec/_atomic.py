@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import stat
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hdcodec._ending import unfinished
-from hdcodec._errors import OutputError
+from hdcodec._errors import ExistsError, OutputError
 
 _REASONS = {
     errno.EACCES: "permission denied",
+    errno.EBADF: "it is not open for writing",
     errno.EDQUOT: "the disk quota is used up",
     errno.EISDIR: "it is a directory",
     errno.ENAMETOOLONG: "the name is too long",
@@ -28,36 +30,48 @@ _REASONS = {
 }
 
 _OPEN_FILES = "/proc/self/fd"
+_DESCRIPTORS = ("/dev/fd", _OPEN_FILES)
+_MOST_LINKS = 40
 
 
-def write_bytes(target: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
-    """Write `data` to the file `target`, whole or not at all.
+def write_bytes(
+    target: str | os.PathLike[str], data: bytes, *, force: bool = False, follow: bool = True
+) -> None:
+    """Write `data` to the file `target`, whole or not at all, as `replacing` does.
 
-    Raises OutputError if `target` exists (unless `force`) or cannot be written.
+    Raises ExistsError if `target` exists (unless `force`), OutputError if it cannot be written.
     """
-    with replacing(target, force=force) as stream:
+    with replacing(target, force=force, follow=follow) as stream:
         stream.write(data)
 
 
 @contextlib.contextmanager
-def replacing(target: str | os.PathLike[str], *, force: bool = False) -> Iterator[BinaryIO]:
+def replacing(
+    target: str | os.PathLike[str], *, force: bool = False, follow: bool = True
+) -> Iterator[BinaryIO]:
     """Yield a binary stream whose content becomes the file `target` when the block succeeds.
 
     The content goes to a temporary file in the same directory, is synced and gets its name; if the
     block fails, the temporary file is removed and `target` is as it was. Where the system has files
-    without a name, not even a kill leaves one behind. A device or a pipe is written directly.
+    without a name, not even a kill leaves one behind. A file that is replaced hands on its mode; of
+    a link, what it leads to is replaced, unless `follow` is false. What is no regular file (a
+    device, a pipe) or is open already (/dev/stdout) is written, not replaced.
 
-    Raises OutputError if `target` exists (unless `force`), or in place of any OSError.
+    Raises ExistsError if `target` exists (unless `force`), or OutputError in place of any OSError.
     """
     path = Path(target)
     with output_errors(str(path)):
-        if _is_special(path):
-            with path.open("wb") as stream:
-                yield stream
+        if is_special(path):
+            content = io.BytesIO()
+            yield content
+            with opened(path) as stream:
+                stream.write(content.getbuffer())
             return
         _refuse(path, force)
+        path = path.resolve() if follow and path.is_symlink() else path
         nameless = _nameless(path.parent)
         with _named_late(nameless, path, force) if nameless else _renamed(path, force) as stream:
+            _hand_on_mode(path, stream)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -73,20 +87,48 @@ def output_errors(name: str) -> Iterator[None]:
         raise OutputError(f"cannot write {name}: {reason}") from error
 
 
-def _is_special(path: Path) -> bool:
-    """True for a device, a pipe or a socket, which a rename would replace by a plain file."""
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """True for what a rename would not write: a device, a pipe, a socket, a file that is open."""
+    if open_descriptor(path) is not None:
+        return True
     try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
+        mode = os.stat(path).st_mode
+    except OSError:
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """A stream straight into `path`; into a file that is open already, from where that is now."""
+    descriptor = open_descriptor(path)
+    return open(path if descriptor is None else os.dup(descriptor), "wb")
+
+
+def open_descriptor(path: str | os.PathLike[str]) -> int | None:
+    """N if `path` is /dev/fd/N or /proc/self/fd/N, or a link to it, as /dev/stdout is."""
+    for _ in range(_MOST_LINKS):
+        folder, name = os.path.split(path)
+        if name.isdecimal() and os.path.realpath(folder) in map(os.path.realpath, _DESCRIPTORS):
+            return int(name)
+        if not os.path.islink(path):
+            break
+        path = os.path.join(folder, os.readlink(path))
+    return None
 
 
 def _refuse(path: Path, force: bool) -> None:
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a directory")
     if not force and os.path.lexists(path):
-        raise OutputError(f"{path} exists already")
+        raise ExistsError(f"{path} exists already")
+
+
+def _hand_on_mode(path: Path, stream: BinaryIO) -> None:
+    """Let the new file have the mode of the one at `path`, if there is one and the system can."""
+    with contextlib.suppress(OSError, AttributeError):
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            os.fchmod(stream.fileno(), stat.S_IMODE(mode))
 
 
 def _nameless(folder: Path) -> BinaryIO | None:
@@ -117,7 +159,7 @@ def _link(name: str, folder: int, path: Path, force: bool) -> None:
         os.link(name, path, src_dir_fd=folder, follow_symlinks=True)
     except FileExistsError:
         if not force:
-            raise OutputError(f"{path} exists already") from None
+            raise ExistsError(f"{path} exists already") from None
         with _temporary(path) as temporary:
             os.link(name, temporary, src_dir_fd=folder, follow_symlinks=True)
             os.replace(temporary, path)
@@ -151,7 +193,7 @@ def _publish(temporary: Path, path: Path, force: bool) -> None:
             os.link(temporary, path)
             return
         except FileExistsError:
-            raise OutputError(f"{path} exists already") from None
+            raise ExistsError(f"{path} exists already") from None
         except OSError:
             _refuse(path, force)
     os.replace(temporary, path)

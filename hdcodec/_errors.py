@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+
 
 class HdcError(Exception):
     """Base of all faults. The message is one line that names the fault."""
@@ -59,7 +62,28 @@ class DeviceError(HdcError):
 
 
 class OutputError(HdcError):
-    """The output exists already or cannot be written."""
+    """The output cannot be written."""
+
+
+class ExistsError(OutputError):
+    """The output exists already."""
+
+
+# How torch and the system's loader of libraries say it, which have no type of exception for it.
+_OUT_OF_MEMORY = re.compile(
+    "DefaultCPUAllocator: (can't allocate|not enough) memory|bad_alloc|out of memory|"
+    "Cannot allocate memory|failed to map segment"
+)
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether an error of any library means that there is not enough memory."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    told = isinstance(error, (RuntimeError, ImportError))
+    return told and _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def describe(error: Exception) -> str:
@@ -67,7 +91,7 @@ def describe(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, HdcError):
         return text
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in text):
+    if lacks_memory(error):
         return "not enough memory for this picture"
     if isinstance(error, ModuleNotFoundError):
         return f"this needs the Python package {error.name}, which is not installed"

@@ -170,8 +170,47 @@ def test_a_dangling_link_counts_as_existing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists"):
         write_bytes(link, b"content")
     write_bytes(link, b"content", force=True)
-    assert not link.is_symlink()
-    assert os.listdir(tmp_path) == ["out.hdc"]
+    assert link.is_symlink()
+    assert (tmp_path / "elsewhere").read_bytes() == b"content"
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "out.hdc"]
+
+
+@pytest.mark.parametrize("target", ["sub/real.hdc", "other"])
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path, target: str) -> None:
+    real, link = tmp_path / "sub" / "real.hdc", tmp_path / "out.hdc"
+    real.parent.mkdir()
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    (tmp_path / "other").symlink_to("sub/real.hdc")
+    link.symlink_to(target)
+    with pytest.raises(OutputError, match="exists"):
+        write_bytes(link, b"new")
+    with pytest.raises(ValueError), replacing(link, force=True):
+        raise ValueError
+    assert real.read_bytes() == b"old"
+    write_bytes(link, b"new", force=True)
+    assert (os.readlink(link), real.read_bytes()) == (target, b"new")
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert os.listdir(real.parent) == ["real.hdc"]
+
+
+def test_a_link_that_is_not_to_be_followed_is_replaced(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.hdc", tmp_path / "out.hdc"
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    write_bytes(link, b"new", force=True, follow=False)
+    (tmp_path / "plain").touch()
+    assert (real.read_bytes(), link.read_bytes(), link.is_symlink()) == (b"old", b"new", False)
+    assert link.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444])
+def test_a_replaced_file_hands_on_its_mode(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "out.hdc"
+    target.write_bytes(b"old")
+    target.chmod(mode)
+    write_bytes(target, b"new", force=True)
+    assert (target.read_bytes(), stat.S_IMODE(target.stat().st_mode)) == (b"new", mode)
 
 
 def test_a_device_is_written_not_replaced() -> None:
@@ -189,6 +228,40 @@ def test_a_pipe_is_written_not_replaced(tmp_path: Path) -> None:
     reader.join(timeout=10)
     assert received == [b"content"]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
+@pytest.mark.parametrize("place", ["/dev/fd/{}", "/proc/self/fd/{}", "link", "link to it"])
+def test_an_open_file_is_written_on_where_it_is(tmp_path: Path, place: str) -> None:
+    (tmp_path / "link to it").symlink_to(tmp_path / "link")
+    with (tmp_path / "all").open("wb") as stream:
+        stream.write(b"before ")
+        stream.flush()
+        (tmp_path / "link").symlink_to(f"/dev/fd/{stream.fileno()}")
+        write_bytes(tmp_path / place.format(stream.fileno()), b"content")
+        stream.write(b" after")
+    assert (tmp_path / "all").read_bytes() == b"before content after"
+    assert sorted(os.listdir(tmp_path)) == ["all", "link", "link to it"]
+    assert (tmp_path / "link to it").is_symlink() and (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
+def test_a_descriptor_that_is_not_open_for_writing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "read").touch()
+    with (tmp_path / "read").open("rb") as stream:
+        for number in (stream.fileno(), 987):
+            with pytest.raises(OutputError, match="not open for writing"):
+                write_bytes(f"/dev/fd/{number}", b"content")
+
+
+def test_a_failure_writes_nothing_to_a_pipe() -> None:
+    reading, writing = os.pipe()
+    with pytest.raises(ValueError), replacing(f"/dev/fd/{writing}") as stream:
+        stream.write(b"half")
+        raise ValueError
+    os.close(writing)
+    assert os.read(reading, 9) == b""
+    os.close(reading)
 
 
 def test_one_of_many_writers_wins(tmp_path: Path) -> None:

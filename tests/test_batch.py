@@ -213,6 +213,49 @@ def test_existing_outputs_are_kept_skipped_or_replaced(three: Path, tmp_path: Pa
     assert {name: (target / name).read_bytes() for name in made} == made
 
 
+def test_an_output_whose_name_is_given_no_longer_is_told(tiny: Image.Image, tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    save(tiny, source / "sub" / "a.jpg")
+    save(tiny, source / "b.png")
+    assert hdc("compress", source, target, "--workers", 1).code == 0
+    save(tiny.rotate(180), source / "sub" / "a.png")
+    save(tiny.rotate(90), source / "b", format="PNG")
+    run = hdc("compress", source, target, "--skip-existing", "--workers", 1, "--quiet")
+    assert run.code == 0
+    new = {"b.png.hdc", "b~3e23e816.hdc", "sub/a.jpg.hdc", "sub/a.png.hdc"}
+    assert files_in(target) == {"b.hdc", "sub/a.hdc"} | new
+    told = sorted(line for line in run.err.splitlines())
+    assert [line.startswith("hdc: warning: ") for line in told] == [True, True]
+    assert f"{target / 'b.hdc'} " in told[0] and "b or b.png" in told[0]
+    assert f"{target / 'sub' / 'a.hdc'} " in told[1] and "a.jpg or a.png" in told[1]
+    (target / "b.hdc").unlink()
+    (target / "sub" / "a.hdc").unlink()
+    again = hdc("compress", source, target, "--skip-existing")
+    assert (again.code, again.err) == (0, "")
+    assert "4 skipped" in again.out
+
+
+def test_an_output_that_appears_meanwhile_is_skipped(tiny: Image.Image, tmp_path: Path) -> None:
+    save(tiny, tmp_path / "a.png")
+    (tmp_path / "a.hdc").write_bytes(b"of another run")
+    item = Item(0, str(tmp_path / "a.png"), str(tmp_path / "a.hdc"))
+    for skip, status in [(True, "skipped"), (False, "failed")]:
+        job = Job("compress", str(tmp_path), str(tmp_path), skip_existing=skip)
+        row = Worker(job, "cpu")(item)
+        assert isinstance(row, Row)
+        assert (row.status, row.reason == "its output exists") == (status, skip)
+    assert (tmp_path / "a.hdc").read_bytes() == b"of another run"
+
+
+def test_two_runs_on_one_folder_share_it(many: Path, tmp_path: Path) -> None:
+    command = [*HDC, "compress", str(many), str(tmp_path / "out"), "--skip-existing", "--json"]
+    runs = [begun(*command, "--workers", "1") for _ in range(2)]
+    facts = [json.loads(run.communicate(timeout=PATIENCE)[0]) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert sum(fact["done"] for fact in facts) == MANY
+    assert all(fact["done"] + fact["skipped"] == MANY for fact in facts)
+
+
 def test_fail_fast_begins_nothing_after_a_failure(three: Path, tmp_path: Path) -> None:
     (three / "a.png").write_bytes(b"broken")
     run = hdc("compress", three, tmp_path / "out", "--fail-fast", "--json", "--workers", 1)
@@ -241,6 +284,33 @@ def test_a_cap_holds_for_each_file(three: Path, tmp_path: Path) -> None:
     assert all(path.stat().st_size <= 70 for path in (tmp_path / "out").iterdir())
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no /dev/stdout")
+def test_a_report_on_stdout_is_alone_there(three: Path, tmp_path: Path) -> None:
+    with (tmp_path / "all").open("wb") as out:
+        out.write(b"before\n")
+        out.flush()
+        command = [*HDC, "compress", str(three), str(tmp_path / "out"), "--report", "/dev/stdout"]
+        done = subprocess.run([*command, "--workers", "1"], stdout=out, stderr=subprocess.PIPE)
+    first, *rows = (tmp_path / "all").read_text().splitlines()
+    assert (done.returncode, first) == (0, "before")
+    assert [json.loads(row)["status"] for row in rows] == ["done"] * 3
+    assert b"3 done, 0 skipped" in done.stderr
+
+
+def test_the_limit_of_pixels_is_exact_and_for_these_files_alone(
+    tiny: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # of which Pillow refuses the double
+    save(tiny, tmp_path / "a.png")
+    item = Item(0, str(tmp_path / "a.png"), str(tmp_path / "a.hdc"))
+    for limit, status in [(None, "failed"), (64 * 48 - 1, "failed"), (64 * 48, "done")]:
+        row = Worker(Job("compress", str(tmp_path), str(tmp_path), max_pixels=limit), "cpu")(item)
+        assert isinstance(row, Row)
+        assert row.status == status
+        assert limit is None or status == "done" or f"limit of {limit}" in str(row.error)
+        assert Image.MAX_IMAGE_PIXELS == 1000
+
+
 # Wrong usage, and faults of the run as a whole
 
 
@@ -266,6 +336,14 @@ def test_wrong_usage_is_exit_code_2(three: Path, tmp_path: Path, options: list[s
 def test_a_missing_folder_and_an_unknown_format_are_wrong_usage(tmp_path: Path) -> None:
     assert hdc("compress", tmp_path / "none", tmp_path / "out").code == 2
     assert hdc("decompress", tmp_path, tmp_path / "out", "--format", "docx").code == 2
+
+
+def test_a_picture_is_never_the_report(three: Path, tmp_path: Path) -> None:
+    before = (three / "a.png").read_bytes()
+    run = hdc("compress", three, tmp_path / "out", "--report", three / "a.png")
+    assert (run.code, run.out) == (1, "")
+    assert run.err == f"hdc: cannot write {three / 'a.png'}: it has the name of a picture\n"
+    assert (three / "a.png").read_bytes() == before
 
 
 def test_an_empty_folder_is_done_at_once(tmp_path: Path) -> None:
@@ -563,6 +641,17 @@ def read(terminal: int) -> bytes:
         return b""
 
 
+def test_more_processes_than_cores_are_warned_of(three: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, hdcodec.batch.cores as cores; cores.usable_cores = lambda: 1\n"
+        "from hdcodec.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "batch", "compress", str(three), str(tmp_path / "out")]
+    done = subprocess.run([*command, "--workers", "64", "--quiet"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "hdc: warning: 3 processes on 1 core take longer than 1: --workers\n"
+
+
 # The plan
 
 
@@ -598,7 +687,7 @@ def test_shards_are_disjoint_complete_and_agree_on_names(tmp_path: Path) -> None
         (["*.png"], ["a.PNG", "sub/b.png"]),
         (["sub/*"], ["sub/b.png", "sub/c.jpg"]),
         (["a.*", "*.jpg"], ["a.PNG", "sub/c.jpg"]),
-        (["none"], []),
+        (["none", "*.txt"], []),
     ],
 )
 def test_patterns_choose_by_name_or_path(
@@ -606,6 +695,62 @@ def test_patterns_choose_by_name_or_path(
 ) -> None:
     source = touch(tmp_path / "in", "a.PNG", "sub/b.png", "sub/c.jpg", "sub/d.txt")
     assert names_of(planned(source, patterns=patterns).items, source) == expected
+
+
+def test_every_picture_that_can_be_read_is_worked_on(tiny: Image.Image, tmp_path: Path) -> None:
+    save(tiny, tmp_path / "in" / "a.MPO", format="MPO", save_all=True, append_images=[tiny])
+    assert hdc("compress", tmp_path / "in", tmp_path / "out", "--workers", 1).code == 0
+    assert files_in(tmp_path / "out") == {"a.hdc"}
+
+
+PLUGIN = """
+from PIL import Image, ImageFile
+class Heif(ImageFile.ImageFile):
+    format = "HEIF"
+    def _open(self):
+        self._mode, self._size = "L", (8, 8)
+        self.tile = [ImageFile._Tile("raw", (0, 0, 8, 8), 12, ("L", 0, 1))]
+Image.register_open("HEIF", Heif, lambda start: start[4:12] == b"ftypheic")
+Image.register_extension("HEIF", ".heic")
+"""
+
+
+def test_pictures_that_need_another_package_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = touch(tmp_path / "in", "b.heif", "c.NEF", "d.jxl", "e.txt")
+    (source / "a.HEIC").write_bytes(b"\0\0\0\x0cftypheic" + bytes(64))
+    reasons = [
+        *["HEIC needs the Python package pillow-heif"] * 2,
+        "a camera's raw file has to be developed first",
+        "JPEG XL needs the Python package pillow-jxl-plugin",
+        "not a picture",
+    ]
+    for module in ("pillow_heif", "pillow_jxl"):
+        if find_spec(module) is not None:
+            pytest.skip(f"{module} is installed")
+    assert [row.reason for row in planned(source).settled] == reasons
+    one = subprocess.run(
+        [sys.executable, "-m", "hdcodec", "compress", source / "a.HEIC"], capture_output=True
+    )
+    assert one.returncode == 1
+    assert reasons[0] in one.stderr.decode()
+
+    package = touch(tmp_path / "packages", "pillow_heif/__init__.py")
+    (package / "pillow_heif" / "HeifImagePlugin.py").write_text(PLUGIN)
+    paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    run = hdc("compress", source, tmp_path / "out", "--pattern", "*.heic", "--workers", 1)
+    assert run.code == 0, run.err
+    assert files_in(tmp_path / "out") == {"a.hdc"}
+
+
+def test_patterns_that_nothing_matches_are_an_error(three: Path, tmp_path: Path) -> None:
+    run = hdc("compress", three, tmp_path / "out", "--pattern", "*.jpeg", "--pattern", "x/*")
+    assert (run.code, run.out) == (1, "")
+    assert run.err == f"hdc: nothing in {three} matches *.jpeg or x/*\n"
+    one = [planned(three, patterns=["a.png"], shard=(number, 9)) for number in range(1, 10)]
+    assert sum(map(len, one)) == 1  # the other parts are empty, and that is no error
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:
@@ -680,7 +825,9 @@ def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(layout("cpu", None, 3).devices), layout("cpu", None, 3).threads) == (3, 2)
     assert layout("cpu", None, 1).threads == 8
     assert layout("cpu", 4, 100).environment["OMP_NUM_THREADS"] == "2"
-    assert layout("cpu", 16, 100).threads == 1
+    with pytest.warns(UserWarning, match="16 processes on 8 cores"):
+        assert layout("cpu", 16, 100).threads == 1
+    assert len(layout("cpu", 16, 8).devices) == 8
     monkeypatch.setattr("hdcodec.batch.cores._gpu_count", lambda: 2)
     assert layout("auto", None, 100).devices == ("cuda:0", "cuda:1")
     assert layout("cuda:1", 2, 100).devices == ("cuda:1", "cuda:1")

@@ -111,6 +111,17 @@ def test_version(hdc: Hdc) -> None:
         ["decompress", "a.hdc", "--steps", "1"],
         ["info"],
         ["verify"],
+        ["info", ""],
+        ["verify", ""],
+        ["compress", ""],
+        ["compress", "a.png", ""],
+        ["decompress", ""],
+        ["compare", "a.png", ""],
+        ["compare", "", "a.hdc"],
+        ["compare", "a.png", "a.hdc", "-o", ""],
+        ["batch", "compress", "", "out"],
+        ["batch", "compress", ".", ""],
+        ["batch", "compress", ".", "out", "--report", ""],
     ],
 )
 def test_wrong_usage_is_exit_code_2(hdc: Hdc, arguments: list[str]) -> None:
@@ -270,7 +281,11 @@ def test_the_extension_names_the_output_format(
     assert image.size == (150, 100)
 
 
-def test_an_unknown_output_format_is_an_error(hdc: Hdc, file: Path) -> None:
+def test_an_unknown_output_format_is_an_error_before_decoding(
+    hdc: Hdc, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hdcodec.Codec", None)
+    assert_failed(hdc("decompress", file, "-", "--format", "docx"), "docx")
     assert_failed(hdc("decompress", file, file.with_suffix(".docx")), ".docx")
     assert list(file.parent.iterdir()) == [file]
 
@@ -304,10 +319,14 @@ def test_flatten_puts_a_transparent_picture_on_a_colour(
     assert max(green, blue) < 80
 
 
-def test_a_format_without_alpha_needs_flatten(hdc: Hdc, transparent: Path, tmp_path: Path) -> None:
+def test_a_format_without_alpha_needs_flatten(
+    hdc: Hdc, transparent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert hdc("compress", transparent).code == 0
     file, output = transparent.with_suffix(".hdc"), tmp_path / "out.jpg"
-    assert_failed(hdc("decompress", file, output), "transparency")
+    with monkeypatch.context() as undecoded:
+        undecoded.setattr("hdcodec.Codec", None)
+        assert_failed(hdc("decompress", file, output), "transparency")
     assert not output.exists()
     assert hdc("decompress", file, output, "--flatten", "white").code == 0
     assert opened(output).mode == "RGB"
@@ -461,6 +480,140 @@ def test_the_input_is_never_the_output(hdc: Hdc, picture: Path) -> None:
     assert picture.read_bytes() == before
 
 
+@pytest.mark.parametrize("other", ["other.jpg", "other.HEIC", "other.nef", "other.mpo"])
+def test_a_picture_is_never_the_output(hdc: Hdc, picture: Path, other: str) -> None:
+    """As it would be where a shell makes two names of `*.jpg`."""
+    (picture.parent / other).write_bytes(b"precious")
+    assert_failed(hdc("compress", picture, picture.parent / other, "-f"), other, "a picture")
+    assert (picture.parent / other).read_bytes() == b"precious"
+
+
+def test_an_hdc_file_is_never_the_output_of_another_command(hdc: Hdc, file: Path) -> None:
+    other = file.parent / "other.hdc"
+    other.write_bytes(b"precious")
+    assert_failed(hdc("decompress", file, other, "--format", "png", "-f"), "an .hdc file")
+    page = hdc("compare", file, file, "-o", other.with_suffix(".jpg"))
+    assert_failed(page, "a picture")
+    assert other.read_bytes() == b"precious"
+
+
+def test_a_link_as_output_stays(hdc: Hdc, picture: Path, tmp_path: Path) -> None:
+    link, real = tmp_path / "link.hdc", tmp_path / "real" / "file.hdc"
+    real.parent.mkdir()
+    real.write_bytes(b"old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    assert_failed(hdc("compress", picture, link), "exists")
+    assert hdc("compress", picture, link, "-f").code == 0
+    assert link.is_symlink() and real.read_bytes().startswith(b"\xabH")
+    assert real.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "lost.hdc").symlink_to("nowhere.hdc")
+    assert_failed(hdc("compress", picture, tmp_path / "lost.hdc"), "exists")
+
+
+# Outputs that are no files to replace
+
+
+def shell(script: str, *arguments: object) -> Run:
+    """A script in which `hdc` is the command."""
+    script = f'hdc() {{ {sys.executable} -m hdcodec "$@"; }}; {script}'
+    done = subprocess.run(["bash", "-c", script, "bash", *map(str, arguments)], capture_output=True)
+    return Run(done.returncode, done.stdout, done.stderr.decode())
+
+
+needs_descriptors = pytest.mark.skipif(
+    not (Path("/dev/fd").exists() and Path("/bin/bash").exists()), reason="for bash and /dev/fd"
+)
+
+
+@needs_descriptors
+@pytest.mark.parametrize(
+    ("place", "options", "into"),
+    [
+        ("/dev/stdout", "", ">>"),
+        ("/dev/stdout", "--json --force", "| cat >>"),
+        ("/dev/fd/1", "", "| cat >>"),
+        ("/proc/self/fd/1", "--force", ">>"),
+        ("{}/link", "--force", ">>"),
+    ],
+)
+def test_stdout_by_name_holds_the_result_alone(
+    hdc: Hdc, picture: Path, tmp_path: Path, place: str, options: str, into: str
+) -> None:
+    place = place.format(tmp_path)
+    (tmp_path / "link").symlink_to("/dev/fd/1")
+    (tmp_path / "all").write_bytes(b"before")
+    run = shell(f'hdc compress "$1" "$2" {options} {into} "$3"', picture, place, tmp_path / "all")
+    assert hdc("compress", picture).code == 0
+    assert (run.code, run.out) == (0, b"")
+    assert (tmp_path / "all").read_bytes() == b"before" + picture.with_suffix(".hdc").read_bytes()
+    assert run.err.startswith("{" if "--json" in options else f"{place}: ")
+    assert (tmp_path / "link").is_symlink()
+
+
+@needs_descriptors
+def test_the_report_keeps_out_of_a_pipe_or_file_that_holds_the_result(
+    hdc: Hdc, picture: Path, tmp_path: Path
+) -> None:
+    shared = 'hdc compress "$1" /dev/fd/3 3>&1 | cat > "$2"'
+    apart = 'hdc compress "$1" /dev/fd/3 3> "$2"'
+    assert hdc("compress", picture).code == 0
+    wanted = picture.with_suffix(".hdc").read_bytes()
+    for script in (shared, apart):
+        run = shell(script, picture, tmp_path / "out")
+        assert (tmp_path / "out").read_bytes() == wanted
+        assert (b"bytes" in run.out, "bytes" in run.err) == (script == apart, script == shared)
+
+
+@needs_descriptors
+def test_decompress_and_compare_write_to_descriptors(file: Path, tmp_path: Path) -> None:
+    run = shell('hdc decompress "$1" /dev/stdout --format tiff | cat', file)
+    with Image.open(BytesIO(run.out)) as image:
+        assert (image.format, image.size) == ("TIFF", (150, 100))
+    assert run.err.startswith("/dev/stdout: 150x100, ")
+    saved(opened_bytes(run.out), tmp_path / "a.png")
+    script = 'hdc compare "$1" "$2" -o /dev/stdout --against "" --metrics psnr > "$3"'
+    run = shell(script, tmp_path / "a.png", file, tmp_path / "page")
+    assert (run.code, run.out) == (0, b""), run.err
+    page = (tmp_path / "page").read_bytes()
+    assert page.startswith(b"<!doctype html>") and page.rstrip().endswith(b"</html>")
+
+
+def opened_bytes(content: bytes) -> Image.Image:
+    with Image.open(BytesIO(content)) as image:
+        image.load()
+        return image
+
+
+@needs_descriptors
+def test_an_open_input_is_never_the_output(picture: Path) -> None:
+    before = picture.read_bytes()
+    assert_failed(shell('hdc compress "$1" /dev/fd/3 3>> "$1"', picture), "is the input")
+    assert picture.read_bytes() == before
+
+
+@needs_descriptors
+def test_bytes_are_counted_where_an_input_has_no_size(picture: Path, tmp_path: Path) -> None:
+    size = picture.stat().st_size
+    scripts = [
+        'hdc compress <(cat "$1") "$3" --json',
+        'mkfifo "$2"; cat "$1" > "$2" & hdc compress "$2" - --json > "$3"',
+        'hdc compress /dev/stdin "$3" -f --json < "$1"',
+    ]
+    for script in scripts:
+        run = shell(script, picture, tmp_path / "pipe", tmp_path / "out.hdc")
+        assert json.loads(run.out + run.err.encode())["input_bytes"] == size
+
+
+@needs_descriptors
+def test_an_input_that_is_open_already_goes_to_stdout(file: Path) -> None:
+    for script in ('hdc decompress /dev/stdin < "$1"', 'hdc decompress <(cat "$1") | cat'):
+        run = shell(script, file)
+        assert run.code == 0, run.err
+        assert opened_bytes(run.out).size == (150, 100)
+    assert {path.name for path in file.parent.iterdir()} == {file.name}
+
+
 def test_an_output_in_no_folder_fails_early(hdc: Hdc, picture: Path) -> None:
     assert_failed(hdc("compress", picture, picture.parent / "no" / "a.hdc"), "directory")
     assert_failed(hdc("compress", picture, picture.parent), "directory")
@@ -502,15 +655,49 @@ def test_bad_files_are_one_line_and_no_output(
 ) -> None:
     bad = tmp_path / "bad.hdc"
     bad.write_bytes(bad_files()[kind])
-    assert_failed(hdc(command, bad))
+    assert_failed(hdc(command, bad), f"hdc: {bad}: ")
     assert list(tmp_path.iterdir()) == [bad]
 
 
 @pytest.mark.parametrize("command", ["compress", "info", "decompress", "verify"])
 def test_missing_inputs_and_folders(hdc: Hdc, command: str, tmp_path: Path) -> None:
     assert_failed(hdc(command, tmp_path / "none.hdc"), "none.hdc")
-    outputs = ["out.png"] * (command in ("compress", "decompress"))
+    outputs = {"compress": ["out.hdc"], "decompress": ["out.png"]}.get(command, [])
     assert_failed(hdc(command, tmp_path, *outputs), tmp_path.name)
+
+
+def test_what_is_wrong_with_a_file_of_another_kind_names_it(hdc: Hdc, picture: Path) -> None:
+    other = picture.with_suffix(".jpg")
+    other.write_bytes(picture.read_bytes())
+    picture.unlink()
+    for command in (["compare", other], ["decompress"], ["info"], ["verify"]):
+        assert_failed(hdc(*command, other), f"hdc: {other}: this is not an .hdc file")
+    assert_failed(hdc("info", "-", stdin=b"text"), "hdc: -: this is not an .hdc file")
+
+
+@pytest.mark.parametrize("command", ["compress", "info", "decompress", "verify"])
+@pytest.mark.parametrize("folder", [".", "/", ".."])
+def test_a_folder_is_no_input(hdc: Hdc, command: str, folder: str) -> None:
+    assert_failed(hdc(command, folder), folder, "Is a directory")
+
+
+@pytest.mark.parametrize("command", ["compress", "info", "decompress", "verify"])
+def test_an_input_that_may_not_be_read_is_one_line(
+    hdc: Hdc, command: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs this: root may read everything."""
+    denied = PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    def closed(path: Any, *arguments: Any, **options: Any) -> Any:
+        if path == str(file):
+            raise denied
+        return opens(path, *arguments, **options)
+
+    opens = open
+    monkeypatch.setattr("builtins.open", closed)
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != str(file))
+    arguments = [file, file.with_name("out.hdc")] if command == "compress" else [file]
+    assert_failed(hdc(command, *arguments), str(file), "Permission denied")
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])
@@ -528,15 +715,22 @@ def test_a_truncated_picture(hdc: Hdc, picture: Path) -> None:
     assert list(picture.parent.iterdir()) == [picture]
 
 
-def test_max_pixels_guards_both_ways(
-    hdc: Hdc, picture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-    assert_failed(hdc("compress", picture, "--max-pixels", 14_998), "too large")
+def test_max_pixels_guards_both_ways(hdc: Hdc, picture: Path) -> None:
+    assert_failed(hdc("compress", picture, "--max-pixels", 14_999), "150x100", "limit of 14999")
     assert hdc("compress", picture, "--max-pixels", 15_000).code == 0
     file, output = picture.with_suffix(".hdc"), picture.with_suffix(".bmp")
     assert_failed(hdc("decompress", file, output, "--max-pixels", 14_999), "limit")
     assert hdc("decompress", file, output, "--max-pixels", 15_000).code == 0
+
+
+def test_max_pixels_raises_the_limit_for_one_picture_alone(
+    hdc: Hdc, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 7_000)
+    assert_failed(hdc("compress", picture), "too large")
+    assert_failed(hdc("compress", picture, "--max-pixels", 14_999), "limit of 14999")
+    assert hdc("compress", picture, "--max-pixels", 15_000).code == 0
+    assert Image.MAX_IMAGE_PIXELS == 7_000
 
 
 def test_an_unknown_model(hdc: Hdc, picture: Path) -> None:
@@ -562,6 +756,13 @@ def test_cuda_is_used_or_said_to_be_absent(hdc: Hdc, picture: Path) -> None:
     [
         (MemoryError(), 1, "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "not enough memory"),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: not enough memory: you"), 1, "memory"),
+        (RuntimeError("CUDA error: out of memory"), 1, "not enough memory"),
+        (RuntimeError("std::bad_alloc"), 1, "not enough memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "not enough memory"),
+        (ImportError("libx.so: failed to map segment from shared object"), 1, "not enough memory"),
+        (RuntimeError("unsupported memory_format: channels_last"), 1, "unforeseen"),
+        (RuntimeError("the shared memory manager is gone"), 1, "unforeseen"),
         (OSError(errno.ENOSPC, "No space left on device", "a.hdc"), 1, "a.hdc: No space left"),
         (ModuleNotFoundError("No module named 'ray'", name="ray"), 1, "ray"),
         (KeyError("two\nlines"), 1, "unforeseen"),

@@ -257,6 +257,20 @@ def test_names_that_are_no_text_or_would_move_the_cursor(file: Path, hdc: Hdc) -
     assert "\x1b" not in run.err
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems keep a folder that is in use")
+def test_a_current_folder_that_is_gone(picture: Path, file: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from hdcodec.cli import main\n"
+        "os.mkdir(sys.argv[1]); os.chdir(sys.argv[1]); os.rmdir(sys.argv[1])\n"
+        "sys.exit(main(sys.argv[2:]))"
+    )
+    for arguments in (["compress", picture], ["batch", "compress", tmp_path, tmp_path / "out"]):
+        command = [sys.executable, "-c", code, tmp_path / "gone", *arguments]
+        done = subprocess.run(command, capture_output=True, check=False)
+        run = Run(done.returncode, done.stdout, done.stderr.decode())
+        assert_failed(run, "the current folder has been deleted")
+
+
 # Batches
 
 
@@ -332,6 +346,18 @@ def test_weights_that_are_not_as_shipped(
     assert_failed(hdc("compress", picture, "--device", "cpu"), name)
     assert not picture.with_suffix(".hdc").exists()
     assert hdc("models").code == 1
+
+
+def test_too_little_memory_for_the_networks_is_said(
+    hdc: Hdc, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In torch's words; a limit on the process itself makes it hang or abort in many places."""
+
+    def loaded(_: bytes) -> Any:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr("hdcodec.models.hdc.runtime.load", loaded)
+    assert_failed(hdc("compress", picture), "not enough memory for this picture")
 
 
 # Devices

@@ -160,6 +160,8 @@ def test_a_linked_file_is_never_followed(worked: Worked, elsewhere: Path) -> Non
     (out / "c.png").symlink_to(elsewhere / "new.png")
     rows = worked()
     assert [rows[name].status for name in ("sub/a.hdc", "c.hdc")] == ["failed"] * 2
+    assert "exists already" in str(rows["sub/a.hdc"].error)
+    assert "not a regular file" in str(rows["c.hdc"].error)
     rows = worked(force=True)
     assert {row.status for row in rows.values()} == {"done"}
     assert (elsewhere / "a.png").read_bytes() == b"precious"

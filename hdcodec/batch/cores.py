@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +42,19 @@ def layout(device: str, workers: int | None, files: int) -> Layout:
 
     device: "auto", "cpu", "cuda" (all GPUs) or a list "cuda:0,cuda:1". On GPUs there is one worker
     for each, on the CPU one for each core as far as memory goes, unless `workers` says otherwise;
-    never more than files. The cores are shared out evenly. Raises DeviceError.
+    never more than files. The cores are shared out evenly. Warns of more processes than cores;
+    raises DeviceError.
     """
     names = _devices(device)
     cores = usable_cores()
     wanted = workers or (min(cores, _memory_for()) if names == ["cpu"] else len(names))
     count = max(1, min(wanted, files))
+    if count > cores and names == ["cpu"]:
+        warnings.warn(
+            f"{count} processes on {cores} {'core' if cores == 1 else 'cores'} take longer than "
+            f"{cores}: --workers",
+            stacklevel=2,
+        )
     return Layout(tuple(names[i % len(names)] for i in range(count)), max(1, cores // count))
 
 

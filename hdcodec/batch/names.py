@@ -16,11 +16,13 @@ def outputs(inputs: Sequence[PurePosixPath], suffix: str) -> list[PurePosixPath]
 
     Where two would be (a.png and a.jpg, or names that only some file systems tell apart), each
     keeps its whole name: a.png.hdc, a.jpg.hdc. If that does not help, a mark is added that depends
-    on the name alone. The result does not depend on the order of `inputs`.
+    on the name alone. None of them gets the name that it would have alone: there may be a file of
+    that name, made when only one of them was there. The result does not depend on the order of
+    `inputs`.
     """
     ranks = [0] * len(inputs)
     while True:
-        names = [_name(path, suffix, rank) for path, rank in zip(inputs, ranks, strict=True)]
+        names = [name(path, suffix, rank) for path, rank in zip(inputs, ranks, strict=True)]
         clashing = _clashing(names)
         if not clashing:
             return names
@@ -30,13 +32,15 @@ def outputs(inputs: Sequence[PurePosixPath], suffix: str) -> list[PurePosixPath]
                 ranks[index] += ranks[index] == lowest
 
 
-def _name(path: PurePosixPath, suffix: str, rank: int) -> PurePosixPath:
+def name(path: PurePosixPath, suffix: str, rank: int = 0) -> PurePosixPath:
+    """The output's name, as it is alone (0), or longer to be told from others (1, 2, ...)."""
     if rank == 0:
         return path.with_name(path.stem + suffix)
-    if rank == 1:
+    parts = rank - bool(path.suffix)  # of a name without an extension there is no longer form
+    if parts == 0:
         return path.with_name(path.name + suffix)
     digest = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
-    return path.with_name(f"{path.name}~{digest[: MARK_DIGITS * (rank - 1)]}{suffix}")
+    return path.with_name(f"{path.name}~{digest[: MARK_DIGITS * parts]}{suffix}")
 
 
 def _clashing(names: Sequence[PurePosixPath]) -> list[list[int]]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from hdcodec.batch.names import outputs
+from hdcodec._errors import HdcError
+from hdcodec._pictures import HDC, STUBS, lacking, open_image, readable
+from hdcodec.batch.names import name, outputs
 from hdcodec.batch.rows import Item, Row
 from hdcodec.batch.walk import Found, walk
 from hdcodec.format import MAGIC
@@ -19,11 +23,7 @@ Direction = Literal["compress", "decompress"]
 Existing = Literal["fail", "skip", "replace"]
 Shard = tuple[int, int]
 
-HDC = ".hdc"
 EXISTS = "its output exists"
-
-# Pillow knows these by name, but cannot read a picture out of them (EPS: not without Ghostscript).
-_STUBS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
 
 
 @dataclass
@@ -52,25 +52,49 @@ def make_plan(
     suffix: that of the outputs. patterns: of these an input matches at least one, by its path if
     the pattern has a slash, else by its name, whatever the case; none means all. shard: (number
     from 1, how many); all shards agree on the names. existing: what to do about outputs that are
-    there already.
+    there already. Warns of a file in `target` that has the name of an output no longer; raises
+    HdcError if nothing matches the patterns.
     """
     is_input = _is_picture() if direction == "compress" else _is_hdc
     found = [_judged(entry, source, is_input) for entry in walk(source, target)]
     inputs = [entry for entry in found if entry.reason is None and entry.error is None]
-    names = outputs([entry.path for entry in inputs], suffix)
-    output_of = {entry.path: name for entry, name in zip(inputs, names, strict=True)}
+    paths = [entry.path for entry in inputs]
+    output_of = dict(zip(paths, outputs(paths, suffix), strict=True))
+    _warn_of_stale(target, output_of, suffix)
 
     plan = Plan()
-    for entry in _selected(found, patterns, shard):
-        _add(plan, entry, source, target, output_of.get(entry.path), existing)
+    for entry in _matching(found, patterns, source):
+        if _in_shard(entry.path, shard):
+            _add(plan, entry, source, target, output_of.get(entry.path), existing)
     return plan
 
 
-def _selected(found: Sequence[Found], patterns: Sequence[str], shard: Shard) -> Iterator[Found]:
+def _warn_of_stale(
+    target: Path, output_of: Mapping[PurePosixPath, PurePosixPath], suffix: str
+) -> None:
+    """Name the outputs of earlier runs in which a name was still alone."""
+    former: dict[PurePosixPath, list[str]] = defaultdict(list)
+    for path, output in output_of.items():
+        if output != name(path, suffix):
+            former[name(path, suffix)].append(path.name)
+    for output in former.keys() - set(output_of.values()):
+        if (target / output).is_file():
+            sources = " or ".join(sorted(former[output]))
+            warnings.warn(
+                f"{target / output} is from a run before this one, made of {sources}, "
+                "which now have outputs of their own: remove it",
+                stacklevel=2,
+            )
+
+
+def _matching(found: list[Found], patterns: Sequence[str], source: Path) -> list[Found]:
+    if not patterns:
+        return found
     lower = [pattern.lower() for pattern in patterns]
-    for entry in found:
-        if (not lower or _matches(entry.path, lower)) and _in_shard(entry.path, shard):
-            yield entry
+    matching = [entry for entry in found if _matches(entry.path, lower)]
+    if not matching:
+        raise HdcError(f"nothing in {source} matches {' or '.join(patterns)}")
+    return matching
 
 
 def _matches(path: PurePosixPath, patterns: Sequence[str]) -> bool:
@@ -99,11 +123,11 @@ def _add(
     entry: Found,
     source: Path,
     target: Path,
-    name: PurePosixPath | None,
+    mirrored: PurePosixPath | None,
     existing: Existing,
 ) -> None:
     index, path = len(plan), str(source / entry.path)
-    output = None if name is None else str(target / name)
+    output = None if mirrored is None else str(target / mirrored)
     if entry.error is not None:
         plan.settled.append(Row(index, "failed", path, error=entry.error))
     elif output is None:
@@ -116,28 +140,21 @@ def _add(
 
 def _is_picture() -> Callable[[Path], str | None]:
     """A test that says why a file is no picture, by its name; without an extension by content."""
-    from PIL import Image
-
-    formats = Image.registered_extensions()
-    known = {ext for ext, kind in formats.items() if kind in Image.OPEN and kind not in _STUBS}
-    known.discard(HDC)
+    may_be_read = readable()
 
     def judge(path: Path) -> str | None:
-        suffix = path.suffix.lower()
-        if suffix in known or (not suffix and _opens(path)):
+        if may_be_read(path) or (not path.suffix and _opens(path)):
             return None
-        return "not a picture"
+        return lacking(path) or "not a picture"
 
     return judge
 
 
 def _opens(path: Path) -> bool:
     """Whether Pillow knows the file by its content; any failure to read it means no."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
-            return image.format not in _STUBS
+        with open_image(path) as image:
+            return image.format not in STUBS
     except Exception:
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -9,7 +10,7 @@ from collections import Counter
 from types import TracebackType
 from typing import Any
 
-from hdcodec._atomic import output_errors
+from hdcodec._atomic import opened, output_errors
 from hdcodec.batch.rows import Row
 
 
@@ -71,7 +72,7 @@ class Report:
         self.kept_back: dict[int, Row] = {}
         self.next = 0
         with output_errors(self.name):
-            self.stream = open(path, "w", encoding="ascii")  # noqa: SIM115
+            self.stream = io.TextIOWrapper(opened(path), "ascii")
 
     def __enter__(self) -> Report:
         return self

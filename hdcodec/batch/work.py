@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hdcodec._errors import HdcError, OutputError, describe
-from hdcodec.batch.plan import Direction, leaves
+from hdcodec._errors import ExistsError, HdcError, OutputError, describe
+from hdcodec.batch.plan import EXISTS, Direction, leaves
 from hdcodec.batch.rows import Item, Row
-from hdcodec.format import MAX_FILE_BYTES, unpack
+from hdcodec.format import ALPHA, MAX_FILE_BYTES, unpack
 from hdcodec.models import DEFAULT, identify
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Job:
     target: the folder that no output may leave. base: the folder that relative paths start from.
     options: keywords for Codec.compress or Codec.decompress. flatten: the colour to put
     transparent pictures on. model: to compress with, and to load first for decompressing.
+    skip_existing: an output that another run has made meanwhile is no failure.
     """
 
     direction: Direction
@@ -44,6 +45,7 @@ class Job:
     flatten: tuple[int, int, int] | None = None
     max_pixels: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    skip_existing: bool = False
 
 
 class Worker:
@@ -64,7 +66,6 @@ class Worker:
             facts = self._facts(item)
         except _BrokenError as broken:
             return broken.fault
-        facts["status"] = "failed" if "error" in facts else "done"
         facts |= {"seconds": round(time.perf_counter() - started, 4), "worker": self._name}
         return Row(item.index, input=item.input, output=item.output, **facts)
 
@@ -73,25 +74,19 @@ class Worker:
         return f"{socket.gethostname()}:{os.getpid()}"
 
     def _facts(self, item: Item) -> dict[str, Any]:
-        facts: dict[str, Any] = {}
+        facts: dict[str, Any] = {"status": "done"}
         try:
-            self._limit_pixels()
             with _noted_warnings(facts):
                 facts |= self._process(item)
         except _BrokenError:
             raise
         except Exception as error:
+            if self.job.skip_existing and isinstance(error, ExistsError):
+                return facts | {"status": "skipped", "reason": EXISTS}
             if os.environ.get("HDC_DEBUG"):
                 traceback.print_exc()
-            facts["error"] = describe(error)
+            facts |= {"status": "failed", "error": describe(error)}
         return facts
-
-    def _limit_pixels(self) -> None:
-        if self.job.max_pixels and self.job.direction == "compress":
-            from PIL import Image
-
-            # Pillow refuses more than twice as many.
-            Image.MAX_IMAGE_PIXELS = (self.job.max_pixels + 1) // 2
 
     def _process(self, item: Item) -> dict[str, Any]:
         """Make the output, and tell sizes."""
@@ -120,11 +115,11 @@ class Worker:
     def _refuse(self, output: str) -> None:
         """Spare the work whose result could not be written."""
         self._refuse_to_leave(output)
-        if os.path.lexists(output):
-            if os.path.exists(output) and not os.path.isfile(output):
-                raise OutputError(f"cannot write {output}: it is not a regular file")
+        if os.path.isfile(output):
             if not self.job.force:
-                raise OutputError(f"{output} exists already")
+                raise ExistsError(f"{output} exists already")
+        elif os.path.exists(output) or (os.path.lexists(output) and not self.job.force):
+            raise OutputError(f"cannot write {output}: it is not a regular file")
 
     def _refuse_to_leave(self, output: str) -> None:
         if leaves(self._path(self.job.target), output):
@@ -140,7 +135,7 @@ class Worker:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from error
-        write_bytes(output, content, force=self.job.force)
+        write_bytes(output, content, force=self.job.force, follow=False)
 
     def _compress(self, source: str) -> tuple[bytes, dict[str, Any]]:
         picture, input_bytes = self._load(source)
@@ -151,7 +146,8 @@ class Worker:
         from hdcodec import images
 
         with open(source, "rb") as stream:
-            picture, size = images.load(stream), os.fstat(stream.fileno()).st_size
+            picture = images.load(stream, max_pixels=self.job.max_pixels)
+            size = os.fstat(stream.fileno()).st_size
         return images.flatten(picture, self.job.flatten) if self.job.flatten else picture, size
 
     def _decompress(self, source: str, output: str) -> tuple[bytes, dict[str, Any]]:
@@ -161,6 +157,8 @@ class Worker:
             data = stream.read(MAX_FILE_BYTES + 1)
         limit = {"max_pixels": self.job.max_pixels} if self.job.max_pixels else {}
         box = unpack(data, **limit)
+        transparent = not self.job.flatten and ALPHA in box.chunks
+        images.check(output, size=box.header.size, transparent=transparent)
         image = self._codec(box.header.model).decode(box, **self.job.options)
         if self.job.flatten:
             image = images.to_pil(images.flatten(images.from_pil(image), self.job.flatten))
@@ -187,7 +185,7 @@ def _compare(content: bytes, output: str) -> None:
     """Let pass what a worker made that died before it could say so."""
     with open(output, "rb") as stream:
         if stream.read(len(content) + 1) != content:
-            raise OutputError(f"{output} exists already")
+            raise ExistsError(f"{output} exists already")
 
 
 class _BrokenError(Exception):

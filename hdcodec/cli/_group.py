@@ -1,9 +1,12 @@
 """The group of all commands, each in a module of its own that is imported when it runs."""
 
+import os
 from importlib import import_module
 from typing import cast
 
 import click
+
+from hdcodec._errors import HdcError
 
 # Name of a command, and of the module hdcodec.cli.NAME whose `command` it is -> line in the help.
 COMMANDS = {
@@ -56,3 +59,7 @@ def group() -> None:
 
     Exit codes: 0 done, 1 an error in the data or files, 2 wrong usage.
     """
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:  # some libraries of torch would end the process
+        raise HdcError("the current folder has been deleted: change to another") from error

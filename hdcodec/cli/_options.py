@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import Field
 from typing import Any
@@ -149,8 +150,18 @@ rate = together(
     ),
 )
 
-FILE = click.Path(allow_dash=True)
-"""A file or a stream; that it is a path is what a shell completes it by."""
+class Named(click.Path):
+    """A path that is not empty, as an argument is that a shell makes of an unset variable."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not os.fspath(value):
+            self.fail("The name is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = Named(allow_dash=True, readable=False)
+"""A file or a stream, which is looked at when it is opened."""
+
 
 metric_weights = click.option(
     "--metric-weights",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import say
+from hdcodec.cli._files import refuse_kind, say, shares_stdout, tell
 
 if TYPE_CHECKING:
     from hdcodec.batch import Crew, Item, Job, Plan, Row, Tally
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 3
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
-REPORT = click.Path(dir_okay=False, path_type=Path)
+NEW_FOLDER = options.Named(file_okay=False, path_type=Path)
+REPORT = options.Named(dir_okay=False, readable=False, path_type=Path)
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -165,8 +165,8 @@ def compress(
     a.png becomes a.hdc; where that would be the name of two, a.png.hdc and a.jpg.hdc. Hidden files
     and files that are no pictures are left out. --bpp and --target-size are caps for each file.
     """
+    from hdcodec._pictures import HDC
     from hdcodec.batch import Job
-    from hdcodec.batch.plan import HDC
 
     run, family = _split(others)
     chosen = options.of_family(model, "Encoding", family)
@@ -180,6 +180,7 @@ def compress(
         flatten,
         max_pixels,
         {"verify": verify, "keep_metadata": keep_metadata, **rate, **chosen},
+        run.skip_existing,
     )
     _run(source, job, HDC, run)
 
@@ -221,6 +222,7 @@ def decompress(
         flatten=flatten,
         max_pixels=max_pixels,
         options=options.given(**family),
+        skip_existing=run.skip_existing,
     )
     _run(source, job, _checked(suffix), run)
 
@@ -243,6 +245,8 @@ def _checked(suffix: str) -> str:
 def _run(source: Path, job: "Job", suffix: str, run: Run) -> None:
     from hdcodec.batch import Tally, make_plan
 
+    if run.report:
+        refuse_kind(str(run.report), ".jsonl")
     plan = make_plan(
         source,
         Path(job.target),
@@ -304,10 +308,11 @@ def _crew(job: "Job", run: Run, files: int) -> "Crew":
 
 def _summarise(tally: "Tally", run: Run) -> None:
     facts = tally.facts()
+    show = tell if run.report and shares_stdout(str(run.report)) else say
     if run.as_json:
-        say(json.dumps(facts))
+        show(json.dumps(facts))
     elif not run.quiet:
-        say(_line(facts))
+        show(_line(facts))
 
 
 def _line(facts: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import click
 
 from hdcodec._errors import ImageError
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import STREAM, Output, read_hdc
+from hdcodec.cli._files import STREAM, Output, naming, read_hdc
 from hdcodec.cli.compress import load_picture
 from hdcodec.format import unpack
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("original", type=options.FILE)
 @click.argument("file", metavar="FILE.hdc", type=options.FILE)
-@click.option("-o", "--output", metavar="PAGE", help="The page; FILE.html unless given.")
+@click.option(
+    "-o",
+    "--output",
+    type=options.FILE,
+    metavar="PAGE",
+    help="The page; FILE.html unless given.",
+)
 @click.option(
     "--against",
     metavar="LIST",
@@ -62,7 +68,9 @@ def command(
     """
     started = time.perf_counter()
     target = Output.planned(file, output, ".html", force)
-    box = unpack(read_hdc(file), **options.given(max_pixels=max_pixels))
+    data = read_hdc(file)
+    with naming(file):
+        box = unpack(data, **options.given(max_pixels=max_pixels))
     chosen = options.of_family(box.header.model, "Decoding", family)
     picture, _ = load_picture(original, None, max_pixels)
     _check(original, picture.rgb.size, box.header.size)
@@ -75,7 +83,9 @@ def command(
     before = images.flatten(picture).rgb
     subject = Subject(before, names, weights=metric_weights, device=device)
     codec = Codec(model=box.header.model, device=device)
-    after = images.flatten(images.from_pil(codec.decode(box, **chosen))).rgb
+    with naming(file):
+        decoded = codec.decode(box, **chosen)
+    after = images.flatten(images.from_pil(decoded)).rgb
     quality = codec.family.settings(box.header.parameters)["quality"]
     entries = [subject.coded(codec.name, after, len(box.data), quality)]
     for rival in installed_rivals() if against is None else against:

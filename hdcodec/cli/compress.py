@@ -2,13 +2,12 @@
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import STREAM, Output, stdin
+from hdcodec.cli._files import STREAM, Output, reading
 
 if TYPE_CHECKING:
     from hdcodec.format import Container
@@ -87,18 +86,17 @@ def load_picture(
     source: str, flatten: options.Rgb | None, max_pixels: int | None, page: int | None = None
 ) -> "tuple[Picture, int]":
     """The picture, and the bytes of the file it was in."""
-    from PIL import Image
-
     from hdcodec import images
     from hdcodec.images.load import seekable
 
-    if max_pixels:
-        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2  # Pillow refuses more than twice as many
-    if source == STREAM:
-        stream = seekable(stdin())
-        picture, size = images.load(stream, page=page), stream.seek(0, os.SEEK_END)
+    if source != STREAM and os.path.isfile(source):
+        picture = images.load(source, max_pixels=max_pixels, page=page)
+        size = os.path.getsize(source)
     else:
-        picture, size = images.load(source, page=page), Path(source).stat().st_size
+        with reading(source) as opened:
+            stream = seekable(opened)
+            picture = images.load(stream, max_pixels=max_pixels, page=page)
+            size = stream.seek(0, os.SEEK_END)
     return (images.flatten(picture, flatten) if flatten else picture), size
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import Output, read_hdc
-from hdcodec.format import unpack
+from hdcodec.cli._files import Output, naming, read_hdc
+from hdcodec.format import ALPHA, unpack
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,14 +45,19 @@ def command(
     """
     started = time.perf_counter()
     target = Output.planned(source, output, _suffix(kind), force)
-    box = unpack(read_hdc(source), **options.given(max_pixels=max_pixels))
+    data = read_hdc(source)
+    with naming(source):
+        box = unpack(data, **options.given(max_pixels=max_pixels))
     chosen = options.of_family(box.header.model, "Decoding", family)
 
     from hdcodec import Codec, images
 
+    transparent = flatten is None and ALPHA in box.chunks
+    images.check(target.place, kind, size=box.header.size, transparent=transparent)
     codec = Codec(model=box.header.model, device=device)
     coding = time.perf_counter()
-    image = codec.decode(box, **chosen)
+    with naming(source):
+        image = codec.decode(box, **chosen)
     coded = time.perf_counter() - coding
     images.save(_flattened(image, flatten), target.place, kind, force=force)
 

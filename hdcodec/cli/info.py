@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import printable, read_hdc, say
+from hdcodec.cli._files import naming, printable, read_hdc, say
 
 
 @click.command()
@@ -17,7 +17,9 @@ def command(file: str, max_pixels: int | None, as_json: bool) -> None:
     """Show the header fields of FILE and what its bytes are spent on; - is stdin."""
     from hdcodec import info
 
-    facts = {"file": file} | info(read_hdc(file), **options.given(max_pixels=max_pixels))
+    with naming(file):
+        fields = info(read_hdc(file), **options.given(max_pixels=max_pixels))
+    facts = {"file": file} | fields
     say(json.dumps(facts) if as_json else "\n".join(_lines(facts)))
 
 

@@ -11,7 +11,7 @@ from hdcodec.cli._files import printable, read_hdc, say, tell
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=options.FILE)
 @options.max_pixels
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file and line.")
 @options.quiet

@@ -13,6 +13,7 @@ from PIL import Image
 
 from hdcodec import images
 from hdcodec._errors import HdcError
+from hdcodec._pictures import readable
 from hdcodec.eval.codecs import Curve
 from hdcodec.eval.metrics import Reference
 
@@ -185,9 +186,8 @@ class _Plan:
 
 def picture_files(folder: Path) -> list[Path]:
     """The picture files directly in `folder`, by name. Raises HdcError where there is none."""
-    Image.init()
-    suffixes = {s for s, name in Image.registered_extensions().items() if name in Image.OPEN}
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+    may_be_read = readable()
+    found = sorted(p for p in folder.iterdir() if may_be_read(p) and p.is_file())
     if not found:
         raise HdcError(f"no pictures in {folder}")
     return found

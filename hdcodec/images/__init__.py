@@ -6,12 +6,12 @@ from hdcodec.images.alpha import decode_alpha, encode_alpha
 from hdcodec.images.chunks import attach, detach
 from hdcodec.images.load import from_pil, load
 from hdcodec.images.picture import Picture, flatten, to_pil
-from hdcodec.images.save import check_format, save
+from hdcodec.images.save import check, save
 
 __all__ = [
     "Picture",
     "attach",
-    "check_format",
+    "check",
     "decode_alpha",
     "detach",
     "encode_alpha",

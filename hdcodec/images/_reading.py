@@ -9,6 +9,7 @@ from typing import IO
 from PIL import Image, ImageChops, ImageFile, UnidentifiedImageError
 
 from hdcodec._errors import HdcError, ImageError, TooLargeError
+from hdcodec._pictures import open_image
 from hdcodec.format import MAX_SIDE
 from hdcodec.images import _pages, _png, _tiff
 
@@ -19,14 +20,16 @@ _JPEG_END = b"\xff\xd9"
 _LEAST_SHARE = 20
 
 
-def read(stream: IO[bytes], page: int | None, name: str) -> ImageFile.ImageFile:
+def read(
+    stream: IO[bytes], page: int | None, name: str, max_pixels: int | None
+) -> ImageFile.ImageFile:
     """The image of a page, its pixels loaded.
 
     A file that ends early gives the pixels that it has, and a PNG its picture whatever its text is,
     both with a warning where something is lost. Raises what Pillow does, and HdcError.
     """
     try:
-        return _loaded(stream, page, name)
+        return _loaded(stream, page, name, max_pixels)
     except (HdcError, MemoryError, Image.DecompressionBombError, Warning):
         raise
     except Exception as error:
@@ -34,19 +37,21 @@ def read(stream: IO[bytes], page: int | None, name: str) -> ImageFile.ImageFile:
             _name_tiff(stream, name)
         if not _png.is_png(stream):
             raise
-    image = _loaded(_png.bare(stream), page, name)
+    image = _loaded(_png.bare(stream), page, name, max_pixels)
     image.info.update(_png.left_out(stream))
     return image
 
 
-def _loaded(stream: IO[bytes], page: int | None, name: str) -> ImageFile.ImageFile:
+def _loaded(
+    stream: IO[bytes], page: int | None, name: str, max_pixels: int | None
+) -> ImageFile.ImageFile:
     stream.seek(0)
-    image = Image.open(stream)
+    image = open_image(stream)
     if image.format in _PROGRAMS:
         raise ImageError(f"{name} is a drawing in {image.format}, not a picture")
     if page is not None:
         _pages.select(image, stream, page, name)
-    prepare(image)
+    prepare(image, max_pixels)
     try:
         image.load()
     except OSError as error:
@@ -68,17 +73,19 @@ def _name_tiff(stream: IO[bytes], name: str) -> None:
         )
 
 
-def prepare(image: Image.Image) -> None:
+def prepare(image: Image.Image, max_pixels: int | None = None) -> None:
     """What is to be done before the pixels are loaded; raises ImageError and TooLargeError."""
-    check_size(image)
+    check_size(image, max_pixels)
     _tiff.mend_planes(image)
 
 
-def check_size(image: Image.Image) -> None:
-    """Raise ImageError or TooLargeError unless the codec and Pillow take so many pixels."""
+def check_size(image: Image.Image, max_pixels: int | None = None) -> None:
+    """Raise ImageError or TooLargeError unless the codec and its caller take so many pixels."""
     width, height = image.size
     if min(width, height) < 1:
         raise ImageError(f"the image is empty ({width}x{height} pixels)")
+    if max_pixels is not None and width * height > max_pixels:
+        raise TooLargeError(f"{width}x{height} pixels are more than the limit of {max_pixels}")
     if max(width, height) > MAX_SIDE:
         raise TooLargeError(f"{width}x{height} pixels: at most {MAX_SIDE} a side are possible")
 

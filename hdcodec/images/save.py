@@ -46,13 +46,13 @@ def save(
     Raises OutputError if the format is unknown or cannot hold what the image has (transparency,
     colours, so many pixels), if the file exists (unless `force`) or cannot be written.
     """
+    transparent = image.mode.upper().endswith("A") or "transparency" in image.info
+    kind = check(target, format, size=image.size, transparent=transparent)
     if isinstance(target, (str, os.PathLike)):
-        kind = _kind(format or Path(target).suffix or "PNG")
         image = _fitting(image, kind)
         with replacing(target, force=force) as stream:
             _encode(image, stream, kind)
         return
-    kind = _kind(format or "PNG")
     buffer = io.BytesIO()
     _encode(_fitting(image, kind), buffer, kind)
     with output_errors("the picture"):
@@ -60,12 +60,29 @@ def save(
         target.flush()
 
 
-def check_format(format: str, size: tuple[int, int]) -> None:
-    """Raise OutputError if a format, named as for `save`, cannot hold a picture of `size`.
+def check(
+    target: str | os.PathLike[str] | BinaryIO,
+    format: str | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    transparent: bool = False,
+) -> str:
+    """The Pillow name of the format in which `save` would write a picture.
 
-    Pillow would make it smaller or larger without a word in some of them.
+    Raises OutputError if there is none, or if it cannot hold a picture of `size` (Pillow would make
+    it smaller or larger without a word in some formats) or one that is `transparent`.
     """
-    kind, (width, height) = _kind(format), size
+    suffix = Path(target).suffix if isinstance(target, (str, os.PathLike)) else None
+    kind = _kind(format or suffix or "PNG")
+    if size is not None:
+        _check_size(kind, size)
+    if transparent and kind not in _ALPHA_FORMATS:
+        raise OutputError(f"{kind} cannot hold transparency: flatten the picture or write a PNG")
+    return kind
+
+
+def _check_size(kind: str, size: tuple[int, int]) -> None:
+    width, height = size
     most = _MOST_PIXELS.get(kind)
     limit = f"at most {most} a side" if most and max(size) > most else None
     if kind == "ICNS" and size != _ICNS_SIZE:
@@ -85,10 +102,6 @@ def _kind(name: str) -> str:
 
 def _fitting(image: Image.Image, kind: str) -> Image.Image:
     """The image in a mode that the format holds without loss of transparency."""
-    check_format(kind, image.size)
-    transparent = image.mode.upper().endswith("A") or "transparency" in image.info
-    if transparent and kind not in _ALPHA_FORMATS:
-        raise OutputError(f"{kind} cannot hold transparency: flatten the picture or write a PNG")
     if kind == "SPIDER" and image.mode not in ("L", "F"):
         raise OutputError(f"{kind} cannot hold colours")
     mode = _MODES.get((kind, image.mode))

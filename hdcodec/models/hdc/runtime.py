@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hdcodec._errors import WeightsError
+from hdcodec._errors import WeightsError, lacks_memory
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.format import Header
 from hdcodec.models.devices import chosen_bfloat16, pick_device
@@ -123,6 +123,8 @@ class Networks:
                     Config.from_dict(weights.manifest["config"]), stored
                 )
         except (ValueError, RuntimeError) as error:
+            if lacks_memory(error):
+                raise
             raise WeightsError(f"networks.safetensors does not fit the model: {error}") from error
         if unexpected or [k for k in missing if not k.startswith(_TRAINING_ONLY)]:
             raise WeightsError("networks.safetensors does not fit the model: names differ")
@@ -201,6 +203,8 @@ class Networks:
         try:
             restore_twins(self.model, self.family.weights.arrays("entropy.safetensors"))
         except (KeyError, ValueError, RuntimeError) as error:
+            if lacks_memory(error):
+                raise
             raise WeightsError(f"entropy.safetensors does not fit the model: {error}") from error
         return self.model.lic
 
