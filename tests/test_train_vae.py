@@ -181,11 +181,15 @@ def test_a_step_lowers_the_loss(data: Path, random_weights: Path, sizes: Config)
     assert all(p.grad is not None for p in model.parameters())
 
 
-def test_the_stage_can_be_resumed(options: dict[str, Any], tmp_path: Path) -> None:
+def test_the_stage_can_be_resumed(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without what it began with."""
     train("vae", max_steps=2, **options)
     first = checkpoint(tmp_path / "vae.pt")
     with Image.open(tmp_path / "vae.png") as sheet:
         assert sheet.size == (4 * 256, 256)
+    monkeypatch.setattr("hdcodec.train.vae.from_hdc", None)
     train("vae", max_steps=3, resume=True, **options)
     second = checkpoint(tmp_path / "vae.pt")
     assert (first["step"], second["step"]) == (2, 3)

@@ -94,7 +94,8 @@ def train_in(
     _set_up_torch(seed, threads or (1 if team.size > 1 else None))
     photos = read_photos(data, smallest=crop, limit=limit)
     crops = Crops(photos, size=crop, batch=batch, seed=seed, device=device)
-    origin, family = _origin(stage, out, init), FAMILIES[stage_named(stage).family]
+    own, family = out / f"{stage}.pt", FAMILIES[stage_named(stage).family]
+    origin = own if resume and own.exists() else _origin(stage, out, init)
     model = family.start(origin, config, crops)
     refresh = partial(graft_parts, grafts=[parse_graft(text) for text in graft])
     refresh(model)
