@@ -159,9 +159,12 @@ def test_landed_weights_are_a_start(data: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_noise_is_of_random_strength() -> None:
-    drawn = vae.random_strength(torch.zeros(4000, 1), torch.Generator().manual_seed(0)).flatten()
-    assert 0.2 < (drawn == 0).float().mean() < 0.3
-    assert 0.55 < drawn.max() <= 0.6
+    generator, x = torch.Generator().manual_seed(0), torch.zeros(4, 3, 8, 8)
+    drawn = torch.stack([vae.random_strength(x, generator) for _ in range(200)])
+    assert drawn.shape == (200, 4, 1, 1, 1)
+    assert torch.equal((drawn == 0).sum(1).flatten(), torch.ones(200))
+    assert 0.59 < drawn.max() <= 0.6
+    assert ((drawn.mean((0, 2, 3, 4)) - 0.225).abs() < 0.05).all()
 
 
 def test_a_step_lowers_the_loss(data: Path, random_weights: Path, sizes: Config) -> None:

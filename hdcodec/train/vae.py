@@ -66,9 +66,12 @@ def vae_loss(model: Vae, lpips: LPIPS, dists: DISTS) -> Loss:
 
 
 def random_strength(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A deviation of noise per sample, N x 1 x 1 x 1; 0 in a quarter of them."""
+    """A deviation of noise per sample, N x 1 x 1 x 1, 0 in a quarter of each batch: from one random
+    number in even distances (systematic sampling)."""
     low, high = NOISE
-    return (low + (high - low) * uniform(x, (len(x), 1, 1, 1), generator)).clamp(min=0)
+    places = torch.arange(len(x), device=x.device) / len(x)
+    part = (uniform(x, (1,), generator) + places) % 1
+    return (low + (high - low) * part).clamp(min=0)[:, None, None, None]
 
 
 def resemblance(dists: DISTS, picture: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
