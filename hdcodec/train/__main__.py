@@ -12,7 +12,7 @@ from hdcodec.format import MODELS
 
 from .optimizer import OPTIMIZERS
 from .run import ORDER, export_weights, measure_throughput, parse_blend, train
-from .stages import ABLATIONS
+from .stages import ABLATIONS, SPRDIFF
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,6 +68,7 @@ def _add_stage(name: str) -> None:
         help="Processes of the CPU, one thread and a batch each.",
     )
     @click.option("--max-steps", type=int, help="Of the schedule, if they end before.")
+    @click.option("--pause", type=float, help="Minutes of this run, to be resumed; default: all.")
     @click.option("--save-minutes", default=4.0, show_default=True, help="Between two checkpoints.")
     @click.option("--limit", type=int, help="Use only the first N photos.")
     @click.option("--seed", default=0, show_default=True)
@@ -80,7 +81,7 @@ def _add_stage(name: str) -> None:
             raise click.ClickException(str(error)) from error
 
 
-for _name in (*ORDER, *ABLATIONS):
+for _name in (*ORDER, *ABLATIONS, *SPRDIFF):
     _add_stage(_name)
 
 

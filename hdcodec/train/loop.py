@@ -32,7 +32,8 @@ class Settings:
 
     The rate rises for `warmup_steps` or a tenth of the time, whichever ends first.
     `begin` is the part of the stage's schedule of losses that is skipped (not of its learning
-    rate's), for a model that has been through it. With `record`, on a GPU, steps are recorded and
+    rate's), for a model that has been through it. With `pause` a run ends after so many minutes
+    of its own, to be resumed. With `record`, on a GPU, steps are recorded and
     played again, which a loss that changes with progress does not allow. With `copies` networks
     compute with weights kept in bfloat16 (`Copies`); `kernels` are those of LPIPS and DISTS
     (`fused`).
@@ -52,6 +53,7 @@ class Settings:
     device: str = "cpu"
     resume: bool = False
     max_steps: int | None = None
+    pause: float | None = None
     record: bool = False
     copies: bool = False
     kernels: bool = False
@@ -119,8 +121,10 @@ class Trainer:
             self._load()
 
     def run(self) -> nn.Module:
-        """Train until the budget is spent; returns the EMA model."""
+        """Train until the budget is spent, or to a pause; returns the EMA model."""
         budget, averages, last_save = self.set.minutes * 60, Averages(), self.seconds
+        if self.set.pause is not None:
+            budget = min(budget, self.seconds + self.set.pause * 60)
         start, last_log, data_seconds = time.monotonic() - self.seconds, time.monotonic(), 0.0
         self.model.train()
         while self.seconds < budget and (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -54,8 +55,8 @@ PATTERN_WEIGHT = 0.3
 WHOLE_DISTORTION = 0.6
 """What makes the distortion of the `whole` stage about as large as that of `lic`."""
 
-MakeLoss = Callable[[HdcModel, LPIPS, Realism | None], Loss]
-"""The loss of a stage, given its networks and judges."""
+MakeLoss = Callable[[Any, LPIPS, Any], Loss]
+"""The loss of a stage, given its networks and judges: LPIPS, and `Realism`, DISTS or nothing."""
 
 
 def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import (
+    DISTS,
     LPIPS,
     installed_dists,
     installed_lpips,
@@ -31,11 +32,20 @@ from .loop import Settings, Trainer
 from .precision import compute_type
 from .realism import Realism
 from .restore import restore
-from .samples import write_samples
+from .samples import hdc_views, write_samples
 from .stages import STAGES, stage_named
 from .team import ALONE, Team, in_team
+from .vae import start_vae, vae_views
 
 ORDER = tuple(STAGES)
+
+
+class Family(NamedTuple):
+    """A family of models: what its training begins with, given a checkpoint or a folder of weights
+    (or none), sizes (or none) and crops; and what a sheet of samples shows of a picture."""
+
+    start: Callable[[Path | None, Any, Crops], nn.Module]
+    views: Callable[[Any, Tensor], list[Tensor]]
 
 
 def train(stage: str, *, workers: int = 1, **options: Any) -> None:
@@ -65,24 +75,28 @@ def train_in(
     begin: float = 0.0,
     threads: int | None = None,
     max_steps: int | None = None,
+    pause: float | None = None,
     save_minutes: float = 4.0,
     limit: int | None = None,
     seed: int = 0,
     copies: bool = False,
     kernels: bool = False,
-    config: Config | None = None,
+    config: Any = None,
 ) -> None:
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
     `graft` names parts to take from other checkpoints, "CHECKPOINT=part,part", now and again
     after every checkpoint of this stage, so that it can follow a stage that is still running.
-    `copies` and `kernels` are those of `Settings`. `config` gives the sizes of the networks, the
-    family's own by default.
+    `pause`, `copies` and `kernels` are those of `Settings`. `config` gives the sizes of the
+    networks, a `Config` of the stage's family, its own by default.
     """
     _check_precision(device, copies, kernels, graft)
     _set_up_torch(seed, threads or (1 if team.size > 1 else None))
     photos = read_photos(data, smallest=crop, limit=limit)
-    model = start(stage, out, init, config)
+    crops = Crops(photos, size=crop, batch=batch, seed=seed, device=device)
+    own, family = out / f"{stage}.pt", FAMILIES[stage_named(stage).family]
+    origin = own if resume and own.exists() else _origin(stage, out, init)
+    model = family.start(origin, config, crops)
     refresh = partial(graft_parts, grafts=[parse_graft(text) for text in graft])
     refresh(model)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -95,6 +109,7 @@ def train_in(
         device=device,
         resume=resume,
         max_steps=max_steps,
+        pause=pause,
         save_minutes=save_minutes,
         record=device == "cuda" and stage_named(stage).steady,
         copies=copies,
@@ -103,17 +118,18 @@ def train_in(
     trainer = prepare(
         stage,
         model,
-        Crops(photos, size=crop, batch=batch, seed=seed, device=device),
+        crops,
         settings,
         metric_weights,
         refresh,
-        _players(_origin(stage, out, init)),
+        _players(origin),
         team,
     )
-    average = trainer.run().cpu()
+    average = trainer.run().cpu().eval()
     if team.rank:
         return
-    write_samples(average, photos[:: max(1, len(photos) // 6)][:6], out / f"{stage}.png")  # type: ignore[arg-type]
+    shown = photos[:: max(1, len(photos) // 6)][:6]
+    write_samples(partial(family.views, average), shown, out / f"{stage}.png")
 
 
 def _set_up_torch(seed: int, threads: int | None) -> None:
@@ -137,7 +153,7 @@ def _check_precision(device: str, copies: bool, kernels: bool, graft: Sequence[s
 
 def prepare(
     stage: str,
-    model: HdcModel,
+    model: nn.Module,
     crops: Crops,
     settings: Settings,
     metric_weights: Path | None,
@@ -153,14 +169,16 @@ def prepare(
     for module in learning:
         module.requires_grad_(True)
     lpips = _lpips(metric_weights, settings.device)
-    realism = _realism(metric_weights, settings.device) if plan.realism else None
+    judged = plan.realism or plan.dists
+    dists = _dists(metric_weights, settings.device) if judged else None
+    realism = _realism(dists, settings.device) if plan.realism and dists else None
     if settings.kernels:
         from .fused import fuse
 
-        fuse(lpips, None if realism is None else realism.dists)
+        fuse(lpips, dists)
     if realism is not None and players:
         realism.players().load_state_dict(players)
-    loss = plan.loss(model, lpips, realism)
+    loss = plan.loss(model, lpips, realism or dists)
     trained = [p for module in learning for p in module.parameters()]
     if realism is not None:
         trained += realism.players().parameters()
@@ -174,10 +192,15 @@ def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
     return lpips.eval().requires_grad_(False)
 
 
-def _realism(metric_weights: Path | None, device: str) -> Realism:
+def _dists(metric_weights: Path | None, device: str) -> DISTS:
     dists = load_dists(metric_weights) if metric_weights else installed_dists()
     dists.backbone.convs.to(compute_type(device))  # as autocast would in every step
-    module = Realism(dists.eval())
+    dists.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return dists.eval().requires_grad_(False)
+
+
+def _realism(dists: DISTS, device: str) -> Realism:
+    module = Realism(dists)
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
 
@@ -185,14 +208,23 @@ def _realism(metric_weights: Path | None, device: str) -> Realism:
 def start(stage: str, out: Path, init: Path | None, config: Config | None = None) -> HdcModel:
     """What a stage begins with: `init` (a checkpoint or a folder of weights), else the newest
     earlier stage in `out`, else an untrained model."""
-    path = _origin(stage, out, init)
+    return start_hdc(_origin(stage, out, init), config)
+
+
+def start_hdc(path: Path | None, config: Config | None, _: Crops | None = None) -> HdcModel:
+    """The model of a checkpoint or a folder of weights, else an untrained one."""
     return HdcModel(config or Config()) if path is None else load_model(path, config)
 
 
 def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
+    if stage_named(stage).family != "hdc":
+        return init
     before = ORDER[: ORDER.index(stage)] if stage in ORDER else ORDER[:-1]
     earlier = [out / f"{name}.pt" for name in reversed(before)]
     return init or next((p for p in earlier if p.exists()), None)
+
+
+FAMILIES = {"hdc": Family(start_hdc, hdc_views), "sprdiff": Family(start_vae, vae_views)}
 
 
 def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:

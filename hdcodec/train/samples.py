@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +18,26 @@ from .terms import most_uncertain, tokens
 QUALITIES = (30, 80, 140)
 SIDE = 256
 
+Views = Callable[[Tensor], list[Tensor]]
+"""What a model makes of one picture: 1 x 3 x H x W -> several of the same shape."""
+
 
 @torch.no_grad()
-def write_samples(model: HdcModel, photos: list[Pixels], path: Path) -> None:
-    """A sheet with a row per photo: the original, then base and picture at three qualities."""
-    rows = [_row(model.eval(), _centre(photo)) for photo in photos if min(photo.shape[:2]) >= SIDE]
+def write_samples(views: Views, photos: list[Pixels], path: Path) -> None:
+    """A sheet with a row per photo: the original, then its views."""
+    rows = [_row(views, _centre(photo)) for photo in photos if min(photo.shape[:2]) >= SIDE]
     if rows:
         Image.fromarray(np.concatenate(rows)).save(path)
 
 
-def _row(model: HdcModel, x: Tensor) -> Pixels:
-    views = [x]
-    for quality in QUALITIES:
-        views += decoded(model, x, torch.tensor([quality], device=x.device))
-    strip = torch.cat(views, 3)[0].clamp(0, 1).mul(255).round().to(torch.uint8)
+def hdc_views(model: HdcModel, x: Tensor) -> list[Tensor]:
+    """Base and picture at three qualities."""
+    qualities = (torch.tensor([quality], device=x.device) for quality in QUALITIES)
+    return [seen for quality in qualities for seen in decoded(model, x, quality)]
+
+
+def _row(views: Views, x: Tensor) -> Pixels:
+    strip = torch.cat([x, *views(x)], 3)[0].clamp(0, 1).mul(255).round().to(torch.uint8)
     pixels: Pixels = strip.permute(1, 2, 0).cpu().numpy()
     return pixels
 

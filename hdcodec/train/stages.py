@@ -2,7 +2,8 @@
 
 The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`. Only the
 named parts of the model learn in a stage; everything else is frozen. `control` is what they must
-beat. The stages in `ABLATIONS` train the finished decoder to do without some of its parts.
+beat. The stages in `ABLATIONS` train the finished decoder to do without some of its parts. Those
+in `SPRDIFF` are of another family of models.
 """
 
 from __future__ import annotations
@@ -21,18 +22,22 @@ from .losses import (
     vq_loss,
     whole_loss,
 )
+from .vae import vae_loss
 
 
 @dataclass(frozen=True)
 class Stage:
     """The parts of the model that learn, the loss, and the peak learning rate; whether it needs
-    `Realism`, and whether the loss is the same from first to last."""
+    `Realism`, and whether the loss is the same from first to last; whether it needs DISTS alone,
+    and which family the model is of."""
 
     parts: tuple[str, ...]
     loss: MakeLoss
     lr: float = 1e-3
     realism: bool = False
     steady: bool = False
+    dists: bool = False
+    family: str = "hdc"
 
 
 _FUSION = ("enhancer", "predictor", "vq_decoder", "lic_features")
@@ -64,7 +69,11 @@ ABLATIONS: dict[str, Stage] = {
     for name, row in ROWS.items()
 }
 
+SPRDIFF: dict[str, Stage] = {
+    "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, dists=True, family="sprdiff"),
+}
+
 
 def stage_named(name: str) -> Stage:
-    """A stage or an ablation. Raises KeyError."""
-    return (STAGES | ABLATIONS)[name]
+    """A stage of any kind. Raises KeyError."""
+    return (STAGES | ABLATIONS | SPRDIFF)[name]

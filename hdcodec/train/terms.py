@@ -167,6 +167,7 @@ def squared_error(picture: Tensor, x: Tensor) -> Tensor:
 
 def perceived(lpips: LPIPS, picture: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
     """LPIPS of each sample, in a random view."""
-    both = torch.cat([picture.float().clamp(-0.05, 1.05), x])
-    distance: Tensor = lpips(*view(both, generator).chunk(2))
-    return distance.flatten()
+    shown, wanted = view(torch.cat([picture.float().clamp(-0.05, 1.05), x]), generator).chunk(2)
+    with torch.no_grad():
+        original = lpips.features(wanted)
+    return lpips.distance(lpips.features(shown), original)

@@ -1,0 +1,1 @@
+"""The `sprdiff` model family: pictures as samples of a diffusion in the latents of a small VAE."""

@@ -1,0 +1,117 @@
+"""The autoencoder whose latents everything else of the family lives in.
+
+Its latents are the world of a sampler, which never lands exactly: so all channels have one scale,
+by a measured mean and deviation, and the decoder has met noise in them. 32 channels at 1/16 are a
+24th of a picture's numbers, and as many as hdc's 96 latents have directions that are not dead.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hdcodec.models.hdc.blocks import Patches, PixelHead, down, stack, up
+from hdcodec.models.hdc.layers import Pointwise
+
+from .config import Config
+
+STRIDE = 16
+"""Pixels per latent position: sides of pictures are multiples of this."""
+
+PACE = 0.01
+"""Weight of a batch in the running mean and deviation of the latents."""
+
+
+class Encoder(nn.Module):
+    """Pixels -> latents before normalisation; layers as in hdc's analysis."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        w = cfg.encoder_width
+        self.net = nn.Sequential(
+            Patches(w),
+            stack(w, cfg.encoder_depth),
+            down(w, w + 64),
+            stack(w + 64, cfg.encoder_depth),
+            Pointwise(w + 64, cfg.latent),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x 3 x H x W in [0, 1], sides multiples of 16 -> N x latent x H/16 x W/16."""
+        y: Tensor = self.net(x)
+        return y
+
+
+class Normalisation(nn.Module):
+    """Every channel less its mean over many pictures, in units of its deviation.
+
+    Both are running statistics and constants to the gradient (batch renormalisation, Ioffe 2017,
+    without its limits): those of a batch of few pictures would tell of these pictures.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """N x channels x h x w -> the same shape, float32; in training `y` is measured first."""
+        y = y.float()
+        if self.training:
+            self._measure(y.detach())
+        scale = 1 / self.deviation
+        return (y - self.mean[:, None, None]) * scale[:, None, None]
+
+    @torch.no_grad()
+    def _measure(self, y: Tensor) -> None:
+        channels = y.transpose(0, 1).flatten(1)
+        self.mean.lerp_(channels.mean(1), PACE)
+        variance = (channels - self.mean[:, None]).square().mean(1)
+        self.deviation.copy_(self.deviation.square().lerp(variance, PACE).sqrt())
+
+
+class Decoder(nn.Module):
+    """Normalised latents -> picture; layers as in hdc's synthesis."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        w, d = cfg.decoder_width, cfg.detail_width
+        self.coarse = nn.Sequential(Pointwise(cfg.latent, w), stack(w, cfg.decoder_depth), up(w, d))
+        self.detail = stack(d, cfg.detail_depth)
+        self.head = PixelHead(d, depth=cfg.head_depth)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """N x latent x h x w -> N x 3 x 16h x 16w, float32, not clipped."""
+        y: Tensor = self.head(self.detail(self.coarse(z))) + 0.5
+        return y
+
+
+class Vae(nn.Module):
+    """Encoder, normalisation and decoder. It has no variance of its own to predict: the noise that
+    its latents are to bear is the same everywhere, and is added by who trains it."""
+
+    def __init__(self, cfg: Config) -> None:
+        super().__init__()
+        self.cfg = cfg
+        self.encoder, self.decoder = Encoder(cfg), Decoder(cfg)
+        self.normalisation = Normalisation(cfg.latent)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Pixels N x 3 x H x W in [0, 1], sides multiples of 16 -> latents N x latent x H/16 x
+        W/16, float32, mean 0 and deviation 1 over photographs."""
+        z: Tensor = self.normalisation(self.encoder(x))
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents N x latent x h x w, with noise or without -> picture N x 3 x 16h x 16w, not
+        clipped."""
+        x: Tensor = self.decoder(z)
+        return x
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The reconstruction of `x`, with `noise` added to its latents."""
+        z = self.encode(x)
+        return self.decode(z if noise is None else z + noise)
