@@ -27,6 +27,7 @@ from hdcodec.batch.cores import usable_cores
 from hdcodec.batch.names import outputs
 from hdcodec.batch.schedule import Death, Outcome
 from hdcodec.batch.work import Job, Worker
+from hdcodec.models.hdc import Family as Hdc
 
 HDC = [sys.executable, "-m", "hdcodec", "batch"]
 MANY = 100
@@ -818,9 +819,21 @@ def test_no_two_outputs_are_alike(paths: list[PurePosixPath], mixer: Any) -> Non
 # Sharing out the work
 
 
+def test_workers_leave_each_other_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search takes more: it was 3 GB for a large picture."""
+    monkeypatch.setattr("hdcodec.batch.cores.usable_cores", lambda: 8)
+    monkeypatch.setattr("hdcodec.batch.cores._cgroup", lambda name: str(12 << 30))
+    monkeypatch.setattr("os.sysconf", lambda name: 1 << 20)
+    workers = [
+        len(layout("cpu", None, 100, Hdc.Encoding(**options).memory).devices)
+        for options in ({}, {"effort": 1}, {"effort": 1, "tune": "perceptual"})
+    ]
+    assert workers == [6, 4, 3]
+
+
 def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hdcodec.batch.cores.usable_cores", lambda: 8)
-    monkeypatch.setattr("hdcodec.batch.cores._memory_for", lambda: 64)
+    monkeypatch.setattr("hdcodec.batch.cores._room_for", lambda _: 64)
     assert (layout("cpu", None, 100).devices, layout("cpu", None, 100).threads) == (("cpu",) * 8, 1)
     assert (len(layout("cpu", None, 3).devices), layout("cpu", None, 3).threads) == (3, 2)
     assert layout("cpu", None, 1).threads == 8

@@ -353,10 +353,10 @@ def test_too_little_memory_for_the_networks_is_said(
 ) -> None:
     """In torch's words; a limit on the process itself makes it hang or abort in many places."""
 
-    def loaded(_: bytes) -> Any:
+    def loaded(*_: Any) -> Any:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
 
-    monkeypatch.setattr("hdcodec.models.hdc.runtime.load", loaded)
+    monkeypatch.setattr("hdcodec.models.hdc.runtime._filled", loaded)
     assert_failed(hdc("compress", picture), "not enough memory for this picture")
 
 

@@ -141,7 +141,7 @@ def test_landed_weights_are_a_start(data: Path, monkeypatch: pytest.MonkeyPatch)
     """Between hdc's trained transforms a third of the latents is enough, and some noise is borne;
     random maps are no bottleneck."""
     monkeypatch.setattr(vae, "MEASURED", 16)
-    hdc, x = restore(weights.find("hdc")), crops(data, 128)(9)
+    hdc, x = restore(weights.find(1)), crops(data, 128)(9)
     model = vae.from_hdc(hdc, crops(data, 128), Config()).eval()
     torch.manual_seed(0)
     monkeypatch.setattr(vae, "bottleneck", lambda c, g, n: (torch.randn(n, 96), torch.randn(96, n)))

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hdcodec._errors import DeviceError
-
-BYTES_PER_WORKER = 2 << 30
-"""Memory to count with for a process that works on a photograph of some megapixels."""
+from hdcodec.models.options import MEMORY
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -37,8 +35,8 @@ class Layout:
         }
 
 
-def layout(device: str, workers: int | None, files: int) -> Layout:
-    """Spread `files` over the machine.
+def layout(device: str, workers: int | None, files: int, memory: int = MEMORY) -> Layout:
+    """Spread `files` over the machine, where each process takes `memory` bytes.
 
     device: "auto", "cpu", "cuda" (all GPUs) or a list "cuda:0,cuda:1". On GPUs there is one worker
     for each, on the CPU one for each core as far as memory goes, unless `workers` says otherwise;
@@ -47,7 +45,7 @@ def layout(device: str, workers: int | None, files: int) -> Layout:
     """
     names = _devices(device)
     cores = usable_cores()
-    wanted = workers or (min(cores, _memory_for()) if names == ["cpu"] else len(names))
+    wanted = workers or (min(cores, _room_for(memory)) if names == ["cpu"] else len(names))
     count = max(1, min(wanted, files))
     if count > cores and names == ["cpu"]:
         warnings.warn(
@@ -90,14 +88,14 @@ def usable_cores() -> int:
     return max(1, cores)
 
 
-def _memory_for() -> int:
-    """Workers for which this machine or control group has memory."""
+def _room_for(memory: int) -> int:
+    """Processes of so many bytes for which this machine or control group has memory."""
     names = getattr(os, "sysconf_names", {})
     if "SC_PHYS_PAGES" not in names:
         return usable_cores()
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = _cgroup("memory.max")
-    return max(1, min(memory, int(limit) if limit.isdigit() else memory) // BYTES_PER_WORKER)
+    return max(1, min(whole, int(limit) if limit.isdigit() else whole) // memory)
 
 
 def _cgroup(name: str) -> str:

@@ -19,6 +19,7 @@ from hdcodec.batch.plan import EXISTS, Direction, leaves
 from hdcodec.batch.rows import Item, Row
 from hdcodec.format import ALPHA, MAX_FILE_BYTES, unpack
 from hdcodec.models import DEFAULT, identify
+from hdcodec.models.options import MEMORY
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,7 +35,8 @@ class Job:
     target: the folder that no output may leave. base: the folder that relative paths start from.
     options: keywords for Codec.compress or Codec.decompress. flatten: the colour to put
     transparent pictures on. model: to compress with, and to load first for decompressing.
-    skip_existing: an output that another run has made meanwhile is no failure.
+    skip_existing: an output that another run has made meanwhile is no failure. memory: bytes that
+    a worker may take.
     """
 
     direction: Direction
@@ -46,6 +48,7 @@ class Job:
     max_pixels: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     skip_existing: bool = False
+    memory: int = MEMORY
 
 
 class Worker:

@@ -10,7 +10,7 @@ import click
 
 from hdcodec.format import MODELS
 from hdcodec.models import DEFAULT, FAMILIES, family_class, identify
-from hdcodec.models.options import Choice, choices, defaults
+from hdcodec.models.options import Choice, Options, choices, defaults
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Rgb = tuple[int, int, int]
@@ -119,13 +119,19 @@ def _whole(limit: float | None) -> int | None:
     return None if limit is None else int(limit)
 
 
+def family_kind(model: str | int, kind: str) -> type[Options]:
+    """A class of options, `kind` Encoding or Decoding, of a model's family."""
+    found: type[Options] = getattr(family_class(MODELS[identify(model)].family), kind)
+    return found
+
+
 def of_family(model: str | int, kind: str, values: dict[str, Any], **shared: Any) -> dict[str, Any]:
     """Those of `values`, made by `family_options`, that were given; one that the model's family
     does not have is wrong usage. `shared`: options of the command that the family may have, too."""
-    name = MODELS[identify(model)].family
-    known, chosen = choices(getattr(family_class(name), kind)), given(**values)
+    known, chosen = choices(family_kind(model, kind)), given(**values)
     for option in chosen:
         if option not in known:
+            name = MODELS[identify(model)].family
             raise click.UsageError(f"--{option.replace('_', '-')} is not an option of {name}.")
     return chosen | given(**{option: shared[option] for option in shared if option in known})
 

@@ -181,6 +181,7 @@ def compress(
         max_pixels,
         {"verify": verify, "keep_metadata": keep_metadata, **rate, **chosen},
         run.skip_existing,
+        options.family_kind(model, "Encoding").of(chosen).memory,
     )
     _run(source, job, HDC, run)
 
@@ -303,7 +304,7 @@ def _crew(job: "Job", run: Run, files: int) -> "Crew":
         return RayCrew(job, run.device, run.workers, run.ray_address, files)
     from hdcodec.batch import LocalCrew, layout
 
-    return LocalCrew(job, layout(run.device, run.workers, files))
+    return LocalCrew(job, layout(run.device, run.workers, files, job.memory))
 
 
 def _summarise(tally: "Tally", run: Run) -> None:

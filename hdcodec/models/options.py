@@ -15,6 +15,9 @@ Self = TypeVar("Self", bound="Options")
 
 _KEY = "option"
 
+MEMORY = 2 << 30
+"""Bytes to count with for a process that works on a photograph of some megapixels."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -64,6 +67,11 @@ class Options:
             value = getattr(self, name)
             if value is not None:
                 choice.check(name, value)
+
+    @property
+    def memory(self) -> int:
+        """Bytes to count with for a process that works with these options."""
+        return MEMORY
 
     @classmethod
     def of(cls: type[Self], given: dict[str, Any]) -> Self:

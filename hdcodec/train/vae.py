@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from hdcodec import weights
-from hdcodec.entropy.fixedpoint import QUALITIES
+from hdcodec.models import identify
+from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.config import Config
@@ -94,7 +95,7 @@ def start_vae(path: Path | None, config: Config | None, crops: Crops) -> Vae:
     those that are landed."""
     if path is not None and not path.is_dir():
         return load_vae(path, config)
-    hdc = weights.find("hdc") if path is None else weights.read_folder(path)
+    hdc = weights.find(identify("hdc")) if path is None else weights.read_folder(path)
     return from_hdc(restore(hdc), crops, config or Config())
 
 

@@ -41,6 +41,13 @@ class Encoding(Options):
         None, "Code of the kept share of indices.", low=0, high=KEPT_STEPS, public=False
     )
 
+    @property
+    def memory(self) -> int:
+        """A search takes gradients, one by LPIPS and DISTS their networks, too."""
+        if not self.effort:
+            return super().memory
+        return 3 << 30 if self.tune == PSNR else 4 << 30
+
 
 @dataclass(frozen=True)
 class Decoding(Options):

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 
 _TRAINING_ONLY = ("drv_encoder.", "lic.entropy.", "prior.")
 
+SEARCHED_AREA = 1024 * 1024
+"""Pixels that a search sees at a time: gradients take five times the memory of a decoder."""
+
 JUDGED_AREA = 768 * 640
-"""Pixels that a search sees at a time where a judge, whose networks are large, sees them too."""
+"""The same where a judge, whose networks are large, sees them too."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -192,7 +195,7 @@ class Networks:
                     y, z = search_perceptual(self.model, judge, x, y, z, noise, q, steps)
             return _array(torch.cat([y, F.interpolate(z, scale_factor=HYPER_STRIDE)], 1))
 
-        area = self.area if judge is None else min(self.area, JUDGED_AREA)
+        area = min(self.area, SEARCHED_AREA if judge is None else JUDGED_AREA)
         both = assemble(latents.pixels.shape[:2], area, 16, work)
         y, z = np.split(both, [lic.cfg.latent], 2)
         return y, np.ascontiguousarray(z[::HYPER_STRIDE, ::HYPER_STRIDE])
