@@ -38,7 +38,7 @@ from hdcodec.format import unpack
 from hdcodec.images import load
 from hdcodec.models.hdc.model import Ablation, HdcModel
 from hdcodec.models.hdc.options import KEPT_STEPS, Parameters
-from hdcodec.models.hdc.runtime import Networks
+from hdcodec.models.hdc.runtime import HdcNetworks
 from hdcodec.models.hdc.symbols import HdcSymbols
 from hdcodec.train.ablation import FIDELITY, ROWS
 from hdcodec.train.restore import restore
@@ -124,11 +124,11 @@ class Bench:
         self.weights = metric_weights
         model = restore(weights.find(self.codec.model_id))
         self.full = self.codec.networks = self._of(model)
-        self.other: tuple[Path, Networks] | None = None
+        self.other: tuple[Path, HdcNetworks] | None = None
         self.made: dict[tuple[Any, ...], Coded] = {}
 
-    def _of(self, model: HdcModel) -> Networks:
-        return Networks(self.codec.family, model, torch.device("cpu"))
+    def _of(self, model: HdcModel) -> HdcNetworks:
+        return HdcNetworks(self.codec.family, model, torch.device("cpu"))
 
     def row(self, variant: Variant, image: Image.Image, cap: float) -> dict[str, float]:
         """Rate and distortions of one picture; raises TargetError."""
@@ -143,7 +143,7 @@ class Bench:
         self.codec.networks = self.full
         return {"bpp": coded.bpp, **measure(image, decoded, METRICS, weights=self.weights)}
 
-    def _networks(self, checkpoint: Path | None) -> Networks:
+    def _networks(self, checkpoint: Path | None) -> HdcNetworks:
         if checkpoint is None:
             return self.full
         if self.other is None or self.other[0] != checkpoint:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import click
 
-from hdcodec.eval import METRICS, Row
+from hdcodec.eval import METRICS, Point
 from hdcodec.eval.summary import bd_rate, codecs, mean, mean_at, of
 
 OWN = "own"
@@ -30,13 +30,13 @@ OWN = "own"
 Pairs = list[tuple[float, float]]
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[Point]:
     """The points of a file, pictures under the digits of their names."""
     rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
     return [row | {"image": "".join(filter(str.isdigit, str(row["image"])))} for row in rows]
 
 
-def having(rows: list[Row], metric: str) -> list[Row]:
+def having(rows: list[Point], metric: str) -> list[Point]:
     """The points at which a metric was measured."""
     return [row for row in rows if row.get(metric) is not None]
 
@@ -46,7 +46,7 @@ def show(value: tuple[float, int], digits: int) -> str:
     return f"{value[0]:.{digits}f} ({value[1]})" if value[1] else "-"
 
 
-def pairs(ours: list[Row], theirs: list[Row], metric: str, rate: str) -> Pairs:
+def pairs(ours: list[Point], theirs: list[Point], metric: str, rate: str) -> Pairs:
     """A metric of one picture, ours and theirs, at a rate or at each of our own."""
     if rate == OWN:
         return [(row[metric], mean_at(theirs, metric, row["bpp"])[0]) for row in ours]
@@ -85,8 +85,8 @@ def digits_of(metric: str, percent: bool) -> int:
 
 
 def differences(
-    ours: list[Row],
-    theirs: list[Row],
+    ours: list[Point],
+    theirs: list[Point],
     metric: str,
     rates: list[str],
     cell: Callable[[Pairs, str], str],

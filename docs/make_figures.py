@@ -15,7 +15,7 @@ from PIL import Image
 
 import hdcodec
 from hdcodec import images
-from hdcodec.eval.figure import Box, Coded, contact_sheet, side_by_side
+from hdcodec.eval.figure import Box, Shown, contact_sheet, side_by_side
 
 
 def parse_crop(_: click.Context, __: click.Parameter, text: str | None) -> Box | None:
@@ -31,10 +31,10 @@ def parse_crop(_: click.Context, __: click.Parameter, text: str | None) -> Box |
 
 def code(
     codec: hdcodec.Codec, bpp: float, fidelity: float, image: Image.Image
-) -> Coded:
+) -> Shown:
     """The file of a picture, and what it decodes to."""
     data = codec.compress(image, bpp=bpp)
-    return Coded(data, codec.decompress(data, fidelity=fidelity))
+    return Shown(data, codec.decompress(data, fidelity=fidelity))
 
 
 @click.command()

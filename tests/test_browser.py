@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from hdcodec.eval import Report, Row
+from hdcodec.eval import Point, Report
 from hdcodec.eval.comparison import Subject
 from hdcodec.eval.gallery import Example, Gallery
 from hdcodec.pages import comparison_page, evaluation_page
@@ -68,7 +68,7 @@ def evaluation(photo_files: dict[str, Path], tmp_path_factory: pytest.TempPathFa
     """Two curves of three points, and two examples."""
     with Image.open(photo_files["coffee"]) as image:
         coffee = image.convert("RGB").reduce(2)
-    rows: list[Row] = [
+    rows: list[Point] = [
         {"codec": codec, "setting": n, "image": "coffee.png", "digest": "", "bytes": 100 * n,
          "bpp": 0.01 * n, "psnr": 20.0 + n, "encode_seconds": 1.0, "decode_seconds": 1.0}
         for codec in ("hdc", "jpeg") for n in (1, 2, 3)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -37,9 +38,9 @@ from hdcodec import (
     weights,
 )
 from hdcodec._inspect import read_symbols
-from hdcodec.codec import forget, shared_codec
+from hdcodec.codec import _limit, forget, shared_codec
 from hdcodec.format import ALPHA, pack, unpack
-from hdcodec.images import from_pil
+from hdcodec.images import Picture, from_pil
 from hdcodec.models.hdc.model import Ablation
 
 CHECKSUM = 3
@@ -150,6 +151,57 @@ def test_metadata_is_kept_only_when_asked_for(codec: Codec, face: Image.Image) -
     assert codec.decompress(data).getexif().get(0x0112, 1) == 1
 
 
+# ---- what may be handed over ----
+
+
+def test_arrays_and_paths_are_pictures(codec: Codec, face: Image.Image, tmp_path: Path) -> None:
+    face.save(tmp_path / "a.png")
+    wanted = codec.compress(face, quality=20)
+    pixels = np.asarray(face)
+    sources = [tmp_path / "a.png", str(tmp_path / "a.png"), pixels, pixels[:, ::-1][:, ::-1]]
+    assert all(codec.compress(source, quality=20) == wanted for source in sources)
+    gray = np.asarray(face.convert("L"))
+    for array, mode in ((gray, "L"), (gray[:, :, None], "L"), (np.dstack([gray, gray]), "LA")):
+        assert codec.decompress(codec.compress(array, quality=20)).mode == mode
+
+
+def test_paths_and_views_of_bytes_are_files(data: bytes, codec: Codec, tmp_path: Path) -> None:
+    (tmp_path / "a.hdc").write_bytes(data)
+    wanted, facts = codec.decompress(data), hdcodec.info(data)
+    path = tmp_path / "a.hdc"
+    for source in (path, str(path), bytearray(data), memoryview(data)):
+        assert not differs(codec.decompress(source), wanted)
+        assert not differs(hdcodec.decompress(source, device="cpu"), wanted)
+        assert hdcodec.info(source) == facts
+        assert hdcodec.verify(source) == facts["symbols_sha256"]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [None, 7, b"bytes", io.BytesIO(), [[1, 2]], np.zeros((4, 4)), np.zeros((4, 4, 5), np.uint8)],
+    ids=lambda picture: type(picture).__name__,
+)
+def test_what_is_no_picture_is_a_type_error(codec: Codec, picture: Any) -> None:
+    with pytest.raises(TypeError, match=r"(a picture|an array) must be"):
+        codec.compress(picture)
+
+
+@pytest.mark.parametrize(
+    "file", [None, 7, io.BytesIO(), ["a.hdc"]], ids=lambda file: type(file).__name__
+)
+def test_what_is_no_file_is_a_type_error(codec: Codec, file: Any) -> None:
+    for read in (codec.decompress, hdcodec.decompress, hdcodec.info, hdcodec.verify):
+        with pytest.raises(TypeError, match="a file must be bytes or its path"):
+            read(file)
+
+
+def test_a_picture_of_parts_that_do_not_fit_is_a_value_error(face: Image.Image) -> None:
+    with pytest.raises(ValueError, match="rgb must be of mode RGB, not L"):
+        Picture(face.convert("L"))
+    with pytest.raises(ValueError, match="alpha must be"):
+        Picture(face, Image.new("L", (1, 1)))
+
+
 # ---- quality and caps ----
 
 
@@ -189,6 +241,20 @@ def test_caps_are_never_exceeded_and_used(codec: Codec, face: Image.Image, part:
     assert 0.7 * limit <= len(by_size) <= limit
     pixels = face.width * face.height
     assert codec.compress(face, bpp=8 * limit / pixels) == by_size
+
+
+def test_the_bits_of_so_many_bytes_are_so_many_bytes() -> None:
+    """8 n / pixels times pixels is often less than 8 n."""
+    sizes = [(1, 1), (3, 7), (127, 63), (768, 512), (4000, 3001), (65_535, 40_001)]
+    for size, bytes_ in itertools.product(sizes, [*range(1, 400), 1000, 99_991, 1 << 27]):
+        assert _limit(size, None, 8 * bytes_ / (size[0] * size[1]), None) == bytes_
+
+
+def test_a_cap_below_the_transparency_says_what_it_takes(codec: Codec, face: Image.Image) -> None:
+    image = face.convert("RGBA")
+    image.putalpha(Image.effect_noise(face.size, 80))
+    with pytest.raises(TargetError, match=r"of these \d{4,} alpha, which can be left out"):
+        codec.compress(image, target_size=1000)
 
 
 @pytest.mark.parametrize("cap", [{"target_size": 13}, {"target_size": 0}, {"bpp": 1e-4}])

@@ -17,8 +17,8 @@ from hdcodec.cli import main
 from hdcodec.eval import (
     Curve,
     Files,
+    Point,
     Report,
-    Row,
     Store,
     at_rate,
     bd_rate,
@@ -28,7 +28,7 @@ from hdcodec.eval import (
     rival_curves,
     run,
 )
-from hdcodec.eval.figure import Coded, contact_sheet, not_smaller, side_by_side
+from hdcodec.eval.figure import Shown, contact_sheet, not_smaller, side_by_side
 from hdcodec.eval.gallery import gallery
 
 METRICS = ["psnr", "msssim"]
@@ -262,7 +262,7 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
         picture_files(tmp_path)
 
 
-def row(codec: str, image: str, setting: float, bpp: float, psnr: float) -> Row:
+def row(codec: str, image: str, setting: float, bpp: float, psnr: float) -> Point:
     fixed = {"version": "1", "digest": image, "width": 100, "height": 80}
     seconds = {"encode_seconds": 0.5, "decode_seconds": 0.25}
     size = {"setting": setting, "bytes": round(bpp * 1000), "bpp": bpp}
@@ -363,12 +363,12 @@ def test_command_refuses(
     assert capsys.readouterr().err
 
 
-def as_jpeg(quality: int) -> Callable[[Image.Image], Coded]:
-    def code(image: Image.Image) -> Coded:
+def as_jpeg(quality: int) -> Callable[[Image.Image], Shown]:
+    def code(image: Image.Image) -> Shown:
         out = BytesIO()
         image.save(out, "JPEG", quality=quality)
         with Image.open(out) as decoded:
-            return Coded(out.getvalue(), decoded.convert("RGB"))
+            return Shown(out.getvalue(), decoded.convert("RGB"))
 
     return code
 

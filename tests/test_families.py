@@ -1,5 +1,6 @@
 """The seam between model families and everything else, proven by a family of a few lines."""
 
+import ast
 import io
 import json
 import os
@@ -204,6 +205,16 @@ def test_nothing_but_its_training_imports_a_family() -> None:
     own = ("models/hdc/", "models/sprdiff/", "train/")
     elsewhere = {name for name in naming if not name.startswith(own)}
     assert elsewhere == {"models/__init__.py"}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    names = [
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
 
 
 # ---- ids ----

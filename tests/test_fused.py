@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from hdcodec.perceptual import DISTS, LPIPS, Backbone, _dists, _lpips
-from hdcodec.perceptual._agreement import Agreement
 from hdcodec.perceptual._backbone import layout, rectified
 
 GPU = torch.cuda.is_available()
@@ -78,7 +77,7 @@ def test_agreement(fused: Any, kind: torch.dtype, channels: int) -> None:
     a, b = maps(kind, channels)
     alpha, beta = torch.rand(2, 1, channels, 1, 1).to(DEVICE)
     assert_same(
-        lambda x: fused.Agreement.apply(x, b, alpha, beta),
+        lambda x: fused.FusedAgreement.apply(x, b, alpha, beta),
         lambda x: Agreement.apply(x, b, alpha, beta),
         a,
     )
@@ -88,7 +87,7 @@ def test_flat_maps_keep_their_digits(fused: Any) -> None:
     a, b = (1 + 0.002 * x for x in maps(torch.float32))
     alpha, beta = torch.rand(2, 1, a.shape[1], 1, 1).to(DEVICE)
     exact = Agreement.apply(a.double(), b.double(), alpha.double(), beta.double())
-    assert_near(fused.Agreement.apply(a, b, alpha, beta), exact.float(), 1e-4)
+    assert_near(fused.FusedAgreement.apply(a, b, alpha, beta), exact.float(), 1e-4)
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])

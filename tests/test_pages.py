@@ -17,9 +17,9 @@ from pytest import approx
 import hdcodec
 from hdcodec import HdcError
 from hdcodec.cli import main
-from hdcodec.eval import METRICS, Report, Row, measure, rival_curves
+from hdcodec.eval import METRICS, Point, Report, measure, rival_curves
 from hdcodec.eval.codecs import RIVALS, save
-from hdcodec.eval.comparison import Coded, Subject, available_metrics, installed_rivals
+from hdcodec.eval.comparison import Entry, Subject, available_metrics, installed_rivals
 from hdcodec.eval.gallery import gallery
 from hdcodec.pages import comparison_page, evaluation_page
 
@@ -300,7 +300,7 @@ def evaluation(measured: tuple[Path, Path]) -> Page:
     return Page((measured[1] / "report.html").read_bytes())
 
 
-def rows_of(out: Path) -> list[Row]:
+def rows_of(out: Path) -> list[Point]:
     return [json.loads(line) for line in (out / "points.jsonl").read_text().splitlines()]
 
 
@@ -354,7 +354,7 @@ def test_large_examples_are_shrunk_and_lost_ones_left_out(
     curve = rival_curves(["jpeg"])[0]
     with Image.open(photo_files["coffee"]) as image:
         image.convert("RGB").resize((1600, 1200)).save(tmp_path / "large.png")
-    rows: list[Row] = [
+    rows: list[Point] = [
         {"codec": "jpeg", "setting": curve.settings[2], "image": name, "digest": name, "psnr": psnr,
          "width": 1600, "height": 1200, "bytes": 100, "bpp": 0.1}
         for name, psnr in (("large.png", 20.0), ("lost.png", 30.0), ("equal.png", math.inf))
@@ -387,4 +387,4 @@ def test_a_single_point_is_a_curve(value: float) -> None:
 
 
 def test_entries_know_their_rate(small_cat: Image.Image) -> None:
-    assert Coded("hdc", small_cat, 113, 50, True, {}).bpp == approx(8 * 113 / (113 * 75))
+    assert Entry("hdc", small_cat, 113, 50, True, {}).bpp == approx(8 * 113 / (113 * 75))

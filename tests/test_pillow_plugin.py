@@ -125,6 +125,29 @@ def test_metadata_are_there_before_loading(picture: Image.Image) -> None:
         assert image.info["xmp"] == b"<x:xmpmeta/>"
 
 
+def test_save_takes_metadata_and_the_options_of_the_model(picture: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a cup"
+    found = []
+    for options in ({}, {"exif": exif}, {"exif": exif.tobytes()}, {"xmp": b"<x:xmpmeta/>"}):
+        stream = BytesIO()
+        picture.save(stream, "HDC", quality=20, **options)
+        with Image.open(stream) as image:
+            found.append((image.getexif().get(0x010E), image.info.get("xmp")))
+    assert found == [
+        (None, None), ("a cup", None), ("a cup", None), (None, b"<x:xmpmeta/>"),
+    ]  # fmt: skip
+    assert "exif" not in picture.info
+    searched, plain = BytesIO(), BytesIO()
+    picture.save(searched, "HDC", quality=20, effort=1)
+    picture.save(plain, "HDC", quality=20)
+    assert searched.getvalue() != plain.getvalue()
+    with pytest.raises(OSError, match="unknown model"):
+        picture.save(BytesIO(), "HDC", model="tcm")
+    with pytest.raises(ValueError, match="effort must lie between"):
+        picture.save(BytesIO(), "HDC", effort=11)
+
+
 # Limits and damage
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from hdcodec import Codec
 from hdcodec.eval import measure
-from hdcodec.models.hdc.runtime import Latents, Networks
+from hdcodec.models.hdc.runtime import HdcNetworks, Latents
 
 GOLDEN = Path(__file__).with_name("golden_quality.json")
 CROPS = {
@@ -123,9 +123,9 @@ def test_more_bytes_are_closer_and_fidelity_trades(golden: dict[str, Any]) -> No
 
 def wavy(amplitude: float) -> Any:
     """An encoder whose latents before rounding carry a wave of this amplitude."""
-    gained = Networks.gained
+    gained = HdcNetworks.gained
 
-    def spoilt(self: Networks, latents: Latents, qindex: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def spoilt(self: HdcNetworks, latents: Latents, qindex: int) -> tuple[Any, NDArray[Any]]:
         y, z = gained(self, latents, qindex)
         wave = np.sin(np.arange(y.size, dtype=np.float32)).reshape(y.shape)
         return y + np.float32(amplitude) * wave, z
@@ -142,7 +142,7 @@ def test_an_encoder_that_does_worse_is_found(
     amplitude: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Networks, "gained", wavy(amplitude))
+    monkeypatch.setattr(HdcNetworks, "gained", wavy(amplitude))
     assert list(differences(measured(codec, case, PLAIN, None), golden[str(case)]))
 
 

@@ -255,7 +255,7 @@ def test_a_folded_convolution_is_the_same(side: int) -> None:
 def test_low_qualities_are_drawn_more_often() -> None:
     x, generator = torch.zeros(4000), torch.Generator().manual_seed(0)
     for power, share in ((1.0, 1 / 2), (1.5, 0.63)):
-        drawn = draws.random_quality(x, generator, power=power)
+        drawn = draws.random_qindex(x, generator, power=power)
         assert drawn.min() >= 0
         assert drawn.max() <= 200
         assert abs(float((drawn <= 100).float().mean()) - share) < 0.03
@@ -606,7 +606,7 @@ def test_the_ladder_command_measures_every_pair(
     small_cat.crop((0, 0, 128, 128)).save(pictures / "cat.png")
     command = ["ladder", str(pictures), str(out), "--metric-weights", str(metric_weights)]
     run = CliRunner().invoke(main, command, catch_exceptions=False)
-    points = [line.split() for line in run.output.splitlines() if line.startswith("quality")]
+    points = [line.split() for line in run.output.splitlines() if line.startswith("qindex")]
     pairs = [(int(p[1]), int(p[3][:-1])) for p in points]
     assert pairs == [(0, 0), (200, 0), (0, 9), (200, 9)]
     few, much, few_kept, much_kept = (float(p[4]) for p in points)

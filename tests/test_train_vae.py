@@ -14,7 +14,7 @@ from torch import Tensor
 from hdcodec import weights
 from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.sprdiff.config import Config
+from hdcodec.models.sprdiff.config import VaeConfig
 from hdcodec.models.sprdiff.vae import Normalisation, Vae
 from hdcodec.perceptual import load_dists, load_lpips
 from hdcodec.train import vae
@@ -35,9 +35,9 @@ def script(path: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def sizes() -> Config:
+def sizes() -> VaeConfig:
     """Those of `tiny_config` with as many latents."""
-    return Config(
+    return VaeConfig(
         latent=8,
         encoder_width=8,
         encoder_depth=1,
@@ -54,7 +54,7 @@ def options(
     data: Path,
     random_weights: Path,
     tiny_config: HdcConfig,
-    sizes: Config,
+    sizes: VaeConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def error(a: Tensor, b: Tensor) -> float:
 # ---- networks ----
 
 
-def test_latents_are_a_sixteenth_of_each_side(sizes: Config) -> None:
+def test_latents_are_a_sixteenth_of_each_side(sizes: VaeConfig) -> None:
     model, x = Vae(sizes).eval(), torch.rand(2, 3, 48, 80)
     z = model.encode(x)
     assert z.shape == (2, sizes.latent, 3, 5)
@@ -128,7 +128,7 @@ def test_a_hadamard_matrix_needs_a_power_of_two() -> None:
 
 
 def test_a_bottleneck_as_wide_as_the_latents_changes_nothing(
-    data: Path, tiny_config: HdcConfig, sizes: Config
+    data: Path, tiny_config: HdcConfig, sizes: VaeConfig
 ) -> None:
     hdc, x = HdcModel(tiny_config).eval(), crops(data)(0)
     with torch.no_grad():
@@ -142,10 +142,10 @@ def test_landed_weights_are_a_start(data: Path, monkeypatch: pytest.MonkeyPatch)
     random maps are no bottleneck."""
     monkeypatch.setattr(vae, "MEASURED", 16)
     hdc, x = restore(weights.find(1)), crops(data, 128)(9)
-    model = vae.from_hdc(hdc, crops(data, 128), Config()).eval()
+    model = vae.from_hdc(hdc, crops(data, 128), VaeConfig()).eval()
     torch.manual_seed(0)
     monkeypatch.setattr(vae, "bottleneck", lambda c, g, n: (torch.randn(n, 96), torch.randn(96, n)))
-    random = vae.from_hdc(hdc, crops(data, 128), Config()).eval()
+    random = vae.from_hdc(hdc, crops(data, 128), VaeConfig()).eval()
     with torch.no_grad():
         z = model.encode(x)
         noise = 0.2 * torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
@@ -167,7 +167,7 @@ def test_noise_is_of_random_strength() -> None:
     assert ((drawn.mean((0, 2, 3, 4)) - 0.225).abs() < 0.05).all()
 
 
-def test_a_step_lowers_the_loss(data: Path, random_weights: Path, sizes: Config) -> None:
+def test_a_step_lowers_the_loss(data: Path, random_weights: Path, sizes: VaeConfig) -> None:
     model, x = Vae(sizes), crops(data)(0)
     lpips, dists = load_lpips("alex", random_weights), load_dists(random_weights)
     loss = vae.vae_loss(model, lpips.requires_grad_(False), dists.requires_grad_(False))
@@ -233,7 +233,7 @@ def test_a_checkpoint_in_pieces_is_resumed(options: dict[str, Any], tmp_path: Pa
 
 
 def test_the_average_alone_is_a_start(
-    options: dict[str, Any], sizes: Config, tmp_path: Path
+    options: dict[str, Any], sizes: VaeConfig, tmp_path: Path
 ) -> None:
     train("vae", max_steps=1, **options)
     pieces, out = script("research/gpu/pieces.py"), tmp_path / "start.pt"
@@ -244,7 +244,7 @@ def test_the_average_alone_is_a_start(
 
 
 def test_the_table_has_a_line_for_each_noise(
-    data: Path, random_weights: Path, sizes: Config, monkeypatch: pytest.MonkeyPatch
+    data: Path, random_weights: Path, sizes: VaeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reconstruction = script("benchmarks/reconstruction.py")
     monkeypatch.setattr(reconstruction, "load_vae", lambda path: Vae(sizes))

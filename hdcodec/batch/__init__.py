@@ -10,7 +10,7 @@ from __future__ import annotations
 from hdcodec.batch.cores import Layout, layout
 from hdcodec.batch.local import LocalCrew
 from hdcodec.batch.plan import Plan, make_plan
-from hdcodec.batch.report import Report, Tally
+from hdcodec.batch.report import ReportFile, Tally
 from hdcodec.batch.rows import Item, Row
 from hdcodec.batch.schedule import Crew, schedule
 from hdcodec.batch.work import Job
@@ -22,7 +22,7 @@ __all__ = [
     "Layout",
     "LocalCrew",
     "Plan",
-    "Report",
+    "ReportFile",
     "Row",
     "Tally",
     "layout",

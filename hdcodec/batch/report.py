@@ -61,7 +61,7 @@ class Tally:
         }
 
 
-class Report:
+class ReportFile:
     """Writes rows to a file in the order of their index as soon as that order allows.
 
     What the order has kept back is written at the end. Raises OutputError.
@@ -74,7 +74,7 @@ class Report:
         with output_errors(self.name):
             self.stream = io.TextIOWrapper(opened(path), "ascii")
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> ReportFile:
         return self
 
     def __exit__(

@@ -268,11 +268,11 @@ def _run(source: Path, job: "Job", suffix: str, run: Run) -> None:
 
 def _work(plan: "Plan", job: "Job", run: Run, tally: "Tally") -> None:
     """Let rows come in, and note each wherever it is wanted."""
-    from hdcodec.batch import Report
+    from hdcodec.batch import ReportFile
     from hdcodec.cli._progress import display
 
     shown = display(plan, run.quiet)
-    report = Report(run.report) if run.report else nullcontext()
+    report = ReportFile(run.report) if run.report else nullcontext()
     with report as written, shown, closing(_rows(plan, job, run, tally)) as rows:
         for row in rows:
             tally.add(row)

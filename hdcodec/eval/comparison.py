@@ -17,7 +17,7 @@ NETWORK_METRICS = ("lpips_alex", "dists")
 
 
 @dataclass(frozen=True)
-class Coded:
+class Entry:
     """A picture after a codec, measured against the original.
 
     bytes: of the whole file. quality: the codec's own setting. within: whether the file keeps to
@@ -77,12 +77,12 @@ class Subject:
 
     def coded(
         self, codec: str, decoded: Image.Image, size: int, quality: float, within: bool = True
-    ) -> Coded:
+    ) -> Entry:
         """Measures what a codec has made of `size` bytes."""
         metrics = self._reference.compare(decoded)
-        return Coded(codec, decoded, size, quality, within, metrics)
+        return Entry(codec, decoded, size, quality, within, metrics)
 
-    def rival(self, name: str, size: int) -> Coded:
+    def rival(self, name: str, size: int) -> Entry:
         """A rival's best file of at most `size` bytes, or else its file of lowest quality.
 
         The name is avif, webp, jpeg, jxl or vvc, with @x2 or @x4 for half or a quarter of the size.
@@ -111,7 +111,7 @@ def largest_within(image: Image.Image, rival: Rival, size: int) -> tuple[bytes, 
     return best, quality
 
 
-def winners(entries: Iterable[Coded]) -> dict[str, float]:
+def winners(entries: Iterable[Entry]) -> dict[str, float]:
     """The best value of each metric among the files that keep to the bytes."""
     found: dict[str, float] = {}
     for entry in entries:

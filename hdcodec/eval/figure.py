@@ -32,7 +32,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Coded:
+class Shown:
     """A whole file, the picture in it, and by how much its sides were divided before coding."""
 
     data: bytes
@@ -46,19 +46,19 @@ class Coded:
         return Panel(self.image, name, f"{len(self.data):,} bytes, {bpp:.3f} bpp{scaled}")
 
 
-def not_smaller(name: str, image: Image.Image, size: int) -> Coded:
+def not_smaller(name: str, image: Image.Image, size: int) -> Shown:
     """A rival's best file of at least `size` bytes, as near to it as its integer quality allows.
 
     Where its lowest quality is larger, the picture is coded at a fraction of its size; of the
     fractions that reach `size` the one with the best PSNR is taken, in favour of the rival.
     Raises TargetError where none does.
     """
-    best: tuple[float, Coded] | None = None
+    best: tuple[float, Shown] | None = None
     for factor in FACTORS:
         data = _closest(RIVALS[name], shrink(image, factor), size)
         if data is None:
             continue
-        coded = Coded(data, restore(data, image.size), factor)
+        coded = Shown(data, restore(data, image.size), factor)
         quality = psnr(pixels(image), pixels(coded.image))
         if best and quality <= best[0]:
             break
@@ -92,7 +92,7 @@ def _closest(rival: Rival, image: Image.Image, size: int) -> bytes | None:
 
 def side_by_side(
     image: Image.Image,
-    code: Callable[[Image.Image], Coded],
+    code: Callable[[Image.Image], Shown],
     name: str = "hdcodec",
     *,
     rivals: Sequence[str] = ("avif",),

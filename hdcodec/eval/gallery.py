@@ -10,7 +10,7 @@ from PIL import Image
 from hdcodec.eval import summary
 from hdcodec.eval.codecs import Curve, shrink
 from hdcodec.eval.metrics import METRICS
-from hdcodec.eval.points import CODING_FAULTS, Files, Original, Row
+from hdcodec.eval.points import CODING_FAULTS, Files, Original, Point
 
 RANKING = ("dists", "lpips_vgg", "lpips_alex", "msssim", "ssim", "psnr")
 EACH = 3
@@ -21,7 +21,7 @@ SHOWN_PIXELS = 1 << 20
 class Example:
     """A picture before and after, both shrunk by `factor` if they are large, and its row."""
 
-    row: Row
+    row: Point
     original: Image.Image
     decoded: Image.Image
     factor: float
@@ -39,7 +39,7 @@ class Gallery:
 
 
 def gallery(
-    rows: Sequence[Row],
+    rows: Sequence[Point],
     names: Sequence[str],
     curve: Curve,
     paths: Iterable[Path],
@@ -63,7 +63,7 @@ def gallery(
     return None
 
 
-def _ranked(rows: Iterable[Row], metric: str) -> list[Row]:
+def _ranked(rows: Iterable[Point], metric: str) -> list[Point]:
     """The rows in which the metric is a number, worst first."""
     known = [row for row in rows if math.isfinite(row[metric])]
     return sorted(known, key=lambda row: row[metric], reverse=not METRICS[metric].higher_is_better)
@@ -75,7 +75,7 @@ class _Examples:
     paths: dict[str, Path]
     files: Files
 
-    def of(self, rows: Iterable[Row]) -> Iterator[Example]:
+    def of(self, rows: Iterable[Point]) -> Iterator[Example]:
         for row in rows:
             try:
                 original = Original.load(self.paths[row["image"]])

@@ -19,7 +19,7 @@ from hdcodec.eval.metrics import Reference
 
 # codec, version, setting, image, digest, width, height, bytes, bpp, encode_seconds,
 # decode_seconds, and one number per metric
-Row = dict[str, Any]
+Point = dict[str, Any]
 Key = tuple[str, str, float, str, str]
 CODING_FAULTS = (HdcError, OSError, ValueError, RuntimeError)
 
@@ -47,17 +47,17 @@ class Store:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self._rows: dict[Key, Row] = {}
+        self._rows: dict[Key, Point] = {}
         if path and path.exists():
             self._rows = {key(row): row for row in read_rows(path)}
             end_line(path)
 
-    def get(self, wanted: Key, names: Iterable[str]) -> Row | None:
+    def get(self, wanted: Key, names: Iterable[str]) -> Point | None:
         """The row of that key, if it holds all the metrics named."""
         row = self._rows.get(wanted)
         return row if row and all(name in row for name in names) else None
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Point) -> None:
         """Keeps a row, on disk before this returns."""
         self._rows[key(row)] = row
         if self.path:
@@ -100,7 +100,7 @@ def run(
     device: str = "cpu",
     advance: Callable[[str], None] = lambda _: None,
     fail: Callable[[str], None] | None = None,
-) -> list[Row]:
+) -> list[Point]:
     """Measures `names` for every picture, curve and setting that the store does not hold yet.
 
     `advance` is told the name of every point that is done. A picture or point that fails is left
@@ -122,7 +122,7 @@ class _Plan:
     advance: Callable[[str], None]
     fail: Callable[[str], None] | None
 
-    def picture(self, path: Path) -> Iterator[Row]:
+    def picture(self, path: Path) -> Iterator[Point]:
         try:
             original = Original.load(path)
         except HdcError as error:
@@ -135,7 +135,7 @@ class _Plan:
 
     def _point(
         self, original: Original, reference: Reference, curve: Curve, setting: float
-    ) -> Iterator[Row]:
+    ) -> Iterator[Point]:
         point = f"{original.name} {curve.name} {setting:g}"
         wanted = (curve.name, curve.version, setting, original.name, original.digest)
         row = self.store.get(wanted, self.names)
@@ -150,7 +150,7 @@ class _Plan:
         self.advance(point)
         yield row
 
-    def _code(self, original: Original, curve: Curve, setting: float) -> tuple[Row, Image.Image]:
+    def _code(self, original: Original, curve: Curve, setting: float) -> tuple[Point, Image.Image]:
         """The row without its metrics, and the decoded picture."""
         if curve.name not in self._warm:
             curve.warm(original.image)
@@ -193,12 +193,12 @@ def picture_files(folder: Path) -> list[Path]:
     return found
 
 
-def key(row: Row) -> Key:
+def key(row: Point) -> Key:
     """What tells a measurement from all others; raises KeyError."""
     return (row["codec"], row["version"], row["setting"], row["image"], row["digest"])
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[Point]:
     """The rows of a file of JSON lines, null read as NaN; lines that are not whole are skipped."""
     for line in path.read_bytes().splitlines():
         try:

@@ -14,7 +14,7 @@ from rich.table import Table
 from hdcodec.eval import summary
 from hdcodec.eval._optional import need
 from hdcodec.eval.metrics import METRICS
-from hdcodec.eval.points import Row, finite
+from hdcodec.eval.points import Point, finite
 
 WIDTH = 240
 MISSING = "-"
@@ -28,7 +28,7 @@ class Report:
     there are none where it has no rows.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[Point]
     names: Sequence[str]
     rates: Sequence[float] = ()
     anchor: str | None = None
@@ -76,7 +76,7 @@ class Report:
     def _images(self) -> int:
         return len({row["image"] for row in self.rows})
 
-    def _settings(self) -> list[Row]:
+    def _settings(self) -> list[Point]:
         return summary.per_setting(self.rows)
 
     def _at_rates(self) -> list[tuple[str, float, dict[str, tuple[float, int]]]]:
@@ -155,7 +155,7 @@ def counted(pair: tuple[float, int]) -> dict[str, Any]:
     return {"value": finite(pair[0]), "images": pair[1]}
 
 
-def plot(rows: Sequence[Row], names: Sequence[str], target: Path) -> None:
+def plot(rows: Sequence[Point], names: Sequence[str], target: Path) -> None:
     """Writes a PNG: one panel per metric, mean value against mean bpp (logarithmic) per setting."""
     sheet = need("matplotlib.figure", "matplotlib").Figure(
         figsize=(5.5 * len(names), 5), layout="constrained"

@@ -7,22 +7,22 @@ import numpy as np
 
 from hdcodec.eval import curves
 from hdcodec.eval.metrics import METRICS
-from hdcodec.eval.points import Row
+from hdcodec.eval.points import Point
 
 MEANS = ("bytes", "bpp", "encode_seconds", "decode_seconds")
 
 
-def codecs(rows: Iterable[Row]) -> list[str]:
+def codecs(rows: Iterable[Point]) -> list[str]:
     """The names of the codecs in the order they come."""
     return list(dict.fromkeys(row["codec"] for row in rows))
 
 
-def of(rows: Iterable[Row], **wanted: Any) -> list[Row]:
+def of(rows: Iterable[Point], **wanted: Any) -> list[Point]:
     """The rows whose fields have the wanted values."""
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
 
-def per_setting(rows: Sequence[Row]) -> list[Row]:
+def per_setting(rows: Sequence[Point]) -> list[Point]:
     """One row per codec and setting: the means, and `images`, the number of pictures in them.
 
     A metric that is undefined for some pictures is the mean over the others, NaN if there are none.
@@ -31,7 +31,7 @@ def per_setting(rows: Sequence[Row]) -> list[Row]:
     return [_means(of(rows, codec=codec, setting=setting)) for codec, setting in groups]
 
 
-def _means(group: list[Row]) -> Row:
+def _means(group: list[Point]) -> Point:
     first = group[0]
     names = [name for name in (*MEANS, *METRICS) if name in first]
     means = {name: mean([row[name] for row in group])[0] for name in names}
@@ -44,7 +44,7 @@ def mean(values: Sequence[float]) -> tuple[float, int]:
     return (float(np.mean(numbers)) if numbers else float("nan")), len(numbers)
 
 
-def mean_at(rows: Sequence[Row], metric: str, bpp: float) -> tuple[float, int]:
+def mean_at(rows: Sequence[Point], metric: str, bpp: float) -> tuple[float, int]:
     """One codec's metric at exactly `bpp`, and the number of pictures in it.
 
     Each picture's own curve is read there, then the pictures that reach it are averaged.
@@ -57,7 +57,7 @@ def mean_at(rows: Sequence[Row], metric: str, bpp: float) -> tuple[float, int]:
     return mean(values)
 
 
-def bd_rate(rows: Sequence[Row], anchor: Sequence[Row], metric: str) -> tuple[float, int]:
+def bd_rate(rows: Sequence[Point], anchor: Sequence[Point], metric: str) -> tuple[float, int]:
     """Mean over pictures of the rate difference to the anchor at equal quality, in percent.
 
     Negative is smaller. Second comes the number of pictures whose two curves overlap.
@@ -67,7 +67,7 @@ def bd_rate(rows: Sequence[Row], anchor: Sequence[Row], metric: str) -> tuple[fl
     return mean([curves.bd_rate(*ours[image], *theirs[image]) for image in common])
 
 
-def _per_image(rows: Iterable[Row], metric: str) -> dict[str, tuple[list[float], list[float]]]:
+def _per_image(rows: Iterable[Point], metric: str) -> dict[str, tuple[list[float], list[float]]]:
     sign = 1 if METRICS[metric].higher_is_better else -1
     found: dict[str, tuple[list[float], list[float]]] = {}
     for row in rows:

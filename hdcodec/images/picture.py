@@ -22,6 +22,13 @@ class Picture:
     exif: bytes | None = None
     xmp: bytes | None = None
 
+    def __post_init__(self) -> None:
+        if self.rgb.mode != "RGB":
+            raise ValueError(f"rgb must be of mode RGB, not {self.rgb.mode}")
+        alpha = self.alpha
+        if alpha is not None and (alpha.mode, alpha.size) != ("L", self.rgb.size):
+            raise ValueError("alpha must be of mode L and of the size of rgb")
+
 
 def to_pil(picture: Picture) -> Image.Image:
     """Return a new image of mode L, LA, RGB or RGBA; EXIF and XMP are in its `info`."""

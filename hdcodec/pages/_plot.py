@@ -22,7 +22,7 @@ Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True)
-class Point:
+class PlotPoint:
     """A measured point; text: what is said of it when it is pointed at."""
 
     x: float
@@ -31,15 +31,15 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Curve:
+class PlotCurve:
     """Points under a name. colour: its place in the legend, from 0."""
 
     name: str
-    points: Sequence[Point]
+    points: Sequence[PlotPoint]
     colour: int
 
 
-def chart(title: str, x_title: str, curves: Sequence[Curve], *, falling: bool) -> Markup:
+def chart(title: str, x_title: str, curves: Sequence[PlotCurve], *, falling: bool) -> Markup:
     """A figure with the curves; x is logarithmic, and y falls upwards where `falling`.
 
     Better is then always further up. At least one curve has a point; all x are above 0.
@@ -74,7 +74,7 @@ def legend(names: Iterable[str]) -> Markup:
     return element("ul", *items, class_="legend")
 
 
-def _range(points: Iterable[Point], inside: Sequence[float]) -> tuple[float, float]:
+def _range(points: Iterable[PlotPoint], inside: Sequence[float]) -> tuple[float, float]:
     """Ends of the x axis: a little beyond all points, and the ticks."""
     xs = [*(point.x for point in points), *inside]
     return min(xs) / 1.06, max(xs) * 1.06
@@ -113,7 +113,7 @@ def _y_tick(y: float, text: str) -> Markup:
     return element("g", line, element("text", text, x=LEFT - 8, y=y + 4.5, text_anchor="end"))
 
 
-def _curve(curve: Curve, x: Scale, y: Scale) -> Markup:
+def _curve(curve: PlotCurve, x: Scale, y: Scale) -> Markup:
     places = [(x(point.x), y(point.y)) for point in curve.points]
     path = "M" + "L".join(f"{a} {b}" for a, b in places)
     marks = [

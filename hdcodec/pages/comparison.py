@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from hdcodec import __version__
-from hdcodec.eval.comparison import Coded, winners
+from hdcodec.eval.comparison import Entry, winners
 from hdcodec.eval.metrics import METRICS
 from hdcodec.eval.report import number
 from hdcodec.pages._document import document
@@ -22,7 +22,7 @@ _NAMES = {"avif": "AVIF", "webp": "WebP", "jpeg": "JPEG", "jxl": "JPEG XL", "vvc
 
 
 def comparison_page(
-    original: Image.Image, entries: Sequence[Coded], name: str, notes: Sequence[str] = ()
+    original: Image.Image, entries: Sequence[Entry], name: str, notes: Sequence[str] = ()
 ) -> bytes:
     """One HTML document on a picture and its files, this codec's first.
 
@@ -44,13 +44,13 @@ def comparison_page(
     )
 
 
-def facts(original: Image.Image, entries: Sequence[Coded]) -> dict[str, Any]:
+def facts(original: Image.Image, entries: Sequence[Entry]) -> dict[str, Any]:
     """The numbers of the page for JSON; null where a metric has no finite value."""
     size = {"width": original.width, "height": original.height}
     return size | {"codecs": [_row(entry) for entry in entries]}
 
 
-def _row(entry: Coded) -> dict[str, Any]:
+def _row(entry: Entry) -> dict[str, Any]:
     values = {name: v if math.isfinite(v) else None for name, v in entry.metrics.items()}
     sizes = {"codec": entry.codec, "bytes": entry.bytes, "bpp": entry.bpp}
     return sizes | {"quality": entry.quality, "within": entry.within} | values
@@ -63,11 +63,11 @@ def title(codec: str) -> str:
     return _NAMES.get(base, base) + scale
 
 
-def _alternative(name: str, entry: Coded) -> str:
+def _alternative(name: str, entry: Entry) -> str:
     return f"{name} from {_bytes(entry.bytes)} of {title(entry.codec)}"
 
 
-def _lead(original: Image.Image, ours: Coded) -> Markup:
+def _lead(original: Image.Image, ours: Entry) -> Markup:
     ratio = RAW_BYTES * original.width * original.height / ours.bytes
     return element(
         "p",
@@ -85,7 +85,7 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes"
 
 
-def _figures(entries: Sequence[Coded], notes: Sequence[str]) -> list[Markup]:
+def _figures(entries: Sequence[Entry], notes: Sequence[str]) -> list[Markup]:
     names = list(entries[0].metrics)
     heads = ["Codec", "Bytes", _explained("bpp", "bits per pixel"), *map(_head, names)]
     best = winners(entries)
@@ -108,7 +108,7 @@ def _explained(text: str, meaning: str) -> Markup:
     return element("abbr", text, title=meaning)
 
 
-def _cells(entry: Coded, budget: int, largest: int, best: Mapping[str, float]) -> list[Markup]:
+def _cells(entry: Entry, budget: int, largest: int, best: Mapping[str, float]) -> list[Markup]:
     share = f"--share:{100 * entry.bytes / largest:.1f}%"
     bar = element("span", class_="bar", style=share, aria_hidden="true")
     return [
@@ -119,14 +119,14 @@ def _cells(entry: Coded, budget: int, largest: int, best: Mapping[str, float]) -
     ]
 
 
-def _remark(entry: Coded, budget: int) -> Markup:
+def _remark(entry: Entry, budget: int) -> Markup:
     if entry.within:
         return element("small", f"quality {entry.quality:g}")
     excess = f"{entry.bytes / budget:.1f} {TIMES} the bytes"
     return element("small", f"lowest quality, {excess}", class_="larger")
 
 
-def _value(entry: Coded, name: str, best: Mapping[str, float]) -> Markup:
+def _value(entry: Entry, name: str, best: Mapping[str, float]) -> Markup:
     value = entry.metrics[name]
     wins = entry.within and value == best.get(name)
     return element("td", figure(name, value), class_="best" if wins else None)
@@ -137,7 +137,7 @@ def figure(metric: str, value: float) -> str:
     return "∞" if math.isinf(value) else number(metric, value)
 
 
-def _rules(entries: Sequence[Coded]) -> list[str]:
+def _rules(entries: Sequence[Entry]) -> list[str]:
     if len(entries) == 1:
         return []
     rules = ["Rivals are at the quality whose file comes closest to these bytes without exceeding "

@@ -10,11 +10,11 @@ from hdcodec import __version__
 from hdcodec.eval import summary
 from hdcodec.eval.gallery import Example, Gallery
 from hdcodec.eval.metrics import METRICS
-from hdcodec.eval.points import Row, finite
+from hdcodec.eval.points import Point, finite
 from hdcodec.eval.report import Report, number
 from hdcodec.pages._document import data_uri, document
 from hdcodec.pages._elements import Markup, element, table
-from hdcodec.pages._plot import Curve, Point, chart, legend
+from hdcodec.pages._plot import PlotCurve, PlotPoint, chart, legend
 from hdcodec.pages._stage import Slide, stage
 
 RATE = "bits per pixel"
@@ -58,20 +58,20 @@ def _curves(report: Report) -> Iterator[Markup]:
         yield element("div", *charts, class_="charts")
 
 
-def _chart(means: Sequence[Row], codecs: Sequence[str], name: str) -> Iterator[Markup]:
+def _chart(means: Sequence[Point], codecs: Sequence[str], name: str) -> Iterator[Markup]:
     metric = METRICS[name]
     found = [
-        Curve(codec, _points(means, codec, name), colour) for colour, codec in enumerate(codecs)
+        PlotCurve(codec, _points(means, codec, name), colour) for colour, codec in enumerate(codecs)
     ]
     curves = [curve for curve in found if curve.points]
     if curves:
         yield chart(metric.title, RATE, curves, falling=not metric.higher_is_better)
 
 
-def _points(means: Sequence[Row], codec: str, name: str) -> list[Point]:
+def _points(means: Sequence[Point], codec: str, name: str) -> list[PlotPoint]:
     rows = [row for row in summary.of(means, codec=codec) if math.isfinite(row[name])]
     return [
-        Point(row["bpp"], row[name], f"{codec}, {row['setting']:g}: {row['bpp']:.4f} bpp, "
+        PlotPoint(row["bpp"], row[name], f"{codec}, {row['setting']:g}: {row['bpp']:.4f} bpp, "
               f"{METRICS[name].title} {number(name, row[name])}")
         for row in sorted(rows, key=lambda row: float(row["bpp"]))
     ]  # fmt: skip
@@ -119,7 +119,7 @@ def _card(example: Example, shown: Gallery) -> Markup:
     )
 
 
-def _rows(rows: Sequence[Row], points: str | None) -> Iterator[Markup]:
+def _rows(rows: Sequence[Point], points: str | None) -> Iterator[Markup]:
     lines = "".join(
         json.dumps({name: finite(value) for name, value in row.items()}) + "\n" for row in rows
     )

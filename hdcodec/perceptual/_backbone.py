@@ -34,7 +34,7 @@ class Conv:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Convolutions:
     """Convolutions up to one tap, with or without the pooling in front."""
 
     convs: tuple[Conv, ...]
@@ -42,24 +42,24 @@ class Stage:
 
 
 ALEX = (
-    Stage((Conv(3, 64, 11, 4, 2),), pooled=False),
-    Stage((Conv(64, 192, 5, 1, 2),)),
-    Stage((Conv(192, 384),)),
-    Stage((Conv(384, 256),), pooled=False),
-    Stage((Conv(256, 256),), pooled=False),
+    Convolutions((Conv(3, 64, 11, 4, 2),), pooled=False),
+    Convolutions((Conv(64, 192, 5, 1, 2),)),
+    Convolutions((Conv(192, 384),)),
+    Convolutions((Conv(384, 256),), pooled=False),
+    Convolutions((Conv(256, 256),), pooled=False),
 )
 VGG = (
-    Stage((Conv(3, 64), Conv(64, 64)), pooled=False),
-    Stage((Conv(64, 128), Conv(128, 128))),
-    Stage((Conv(128, 256), Conv(256, 256), Conv(256, 256))),
-    Stage((Conv(256, 512), Conv(512, 512), Conv(512, 512))),
-    Stage((Conv(512, 512), Conv(512, 512), Conv(512, 512))),
+    Convolutions((Conv(3, 64), Conv(64, 64)), pooled=False),
+    Convolutions((Conv(64, 128), Conv(128, 128))),
+    Convolutions((Conv(128, 256), Conv(256, 256), Conv(256, 256))),
+    Convolutions((Conv(256, 512), Conv(512, 512), Conv(512, 512))),
+    Convolutions((Conv(512, 512), Conv(512, 512), Conv(512, 512))),
 )
 LAYOUTS = {"alex": ALEX, "vgg": VGG}
 MIN_SIDE = {"alex": 31, "vgg": 16}
 
 
-def layout(net: str) -> tuple[Stage, ...]:
+def layout(net: str) -> tuple[Convolutions, ...]:
     """The stages of `net` ("alex" or "vgg"). Raises ValueError for any other name."""
     if net not in LAYOUTS:
         raise ValueError(f"unknown network {net!r}: alex or vgg")

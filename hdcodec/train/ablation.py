@@ -37,7 +37,7 @@ _ENHANCED = Ablation(vq=False)
 
 
 @dataclass(frozen=True)
-class Row:
+class AblationRow:
     """Which parts of the decoder are on, and where its DRVs come from.
 
     `drv` is "sampled" by the denoisers from noise, "regressed" by them in one step from nothing, or
@@ -48,23 +48,23 @@ class Row:
     drv: str = "sampled"
 
 
-ROWS: dict[str, Row] = {
-    "enhancement": Row(Ablation(vq=False, drv=False)),
-    "enhancement-regressed": Row(_ENHANCED, "regressed"),
-    "enhancement-sampled": Row(_ENHANCED),
-    "enhancement-transmitted": Row(_ENHANCED, "transmitted"),
-    "no-correction": Row(Ablation(correction=False)),
-    "no-predictor": Row(Ablation(predictor=False)),
-    "no-guidance": Row(Ablation(guidance=False)),
-    "no-drv": Row(Ablation(drv=False)),
-    "regressed": Row(drv="regressed"),
-    "transmitted": Row(drv="transmitted"),
-    "full": Row(),
+ROWS: dict[str, AblationRow] = {
+    "enhancement": AblationRow(Ablation(vq=False, drv=False)),
+    "enhancement-regressed": AblationRow(_ENHANCED, "regressed"),
+    "enhancement-sampled": AblationRow(_ENHANCED),
+    "enhancement-transmitted": AblationRow(_ENHANCED, "transmitted"),
+    "no-correction": AblationRow(Ablation(correction=False)),
+    "no-predictor": AblationRow(Ablation(predictor=False)),
+    "no-guidance": AblationRow(Ablation(guidance=False)),
+    "no-drv": AblationRow(Ablation(drv=False)),
+    "regressed": AblationRow(drv="regressed"),
+    "transmitted": AblationRow(drv="transmitted"),
+    "full": AblationRow(),
 }
 """Without guidance the mask predictor has no DRV, without DRVs the enhancement neither."""
 
 
-def ablated_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None, row: Row) -> Loss:
+def ablated_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None, row: AblationRow) -> Loss:
     """The loss of a row: squared error, LPIPS and DISTS weighted as at `FIDELITY` elsewhere, and
     those of the LIC image where the picture is another."""
     assert realism is not None
@@ -96,7 +96,7 @@ def ablated_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None, row: Ro
 
 
 def drvs_of(
-    row: Row, model: HdcModel, x: Tensor, lic: Decoded, generator: torch.Generator
+    row: AblationRow, model: HdcModel, x: Tensor, lic: Decoded, generator: torch.Generator
 ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
     """Both DRVs of a row, the noise beside them, and what the denoisers are to be blamed for."""
     n, _, height, width = x.shape

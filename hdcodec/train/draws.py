@@ -25,7 +25,7 @@ def normal(like: Tensor, shape: tuple[int, ...], generator: torch.Generator) -> 
     return torch.randn(shape, generator=_source(like, generator), device=like.device)
 
 
-def random_quality(
+def random_qindex(
     x: Tensor, generator: torch.Generator, below: int = QUALITIES, power: float = 1.0
 ) -> Tensor:
     """A quality index per sample; with a `power` above 1 low ones more often."""

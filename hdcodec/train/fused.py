@@ -24,7 +24,7 @@ def fuse(lpips: LPIPS, dists: DISTS | None) -> None:
     """Let both compute in these kernels from now on."""
     lpips.gap = Gap.apply
     if dists is not None:
-        dists.agreement = Agreement.apply
+        dists.agreement = FusedAgreement.apply
         dists.backbone.pool = Pool.apply
         dists.backbone.layer = rectified
 
@@ -64,7 +64,7 @@ class Pool(torch.autograd.Function):
         return found
 
 
-class Agreement(torch.autograd.Function):
+class FusedAgreement(torch.autograd.Function):
     """As `hdcodec.perceptual._agreement.Agreement`, in two passes over the maps."""
 
     @staticmethod

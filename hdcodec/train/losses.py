@@ -15,7 +15,7 @@ from hdcodec.models.hdc.lic import MSE_WEIGHT, trade_off
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import LPIPS, patterns
 
-from .draws import random_fidelity, random_keep, random_quality
+from .draws import random_fidelity, random_keep, random_qindex
 from .figures import Figures, entropy_of, figures_of, mean, psnr
 from .loop import Loss
 from .realism import Realism
@@ -63,8 +63,8 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
     """Rate + MSE, later rate + MSE + LPIPS; every sample has a quality of its own."""
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-        quality = random_quality(x, generator)
-        out = model.lic(x, quality)
+        qindex = random_qindex(x, generator)
+        out = model.lic(x, qindex)
         pixels = x.shape[2] * x.shape[3]
         bpp = (out.coded.y_bits + out.coded.z_bits) / pixels
         mse = squared_error(out.base, x)
@@ -73,8 +73,8 @@ def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
         if progress >= LPIPS_FROM:
             seen = perceived(lpips, out.base, x, generator)
             distortion = MSE_WEIGHT * mse + seen
-        factor = trade_off(quality.float())
-        low = quality < QUALITIES // 2
+        factor = trade_off(qindex.float())
+        low = qindex < QUALITIES // 2
         return (factor**-0.5 * (bpp + factor * distortion)).mean(), {
             "bpp_low": mean(bpp, low),
             "bpp_high": mean(bpp, ~low),
@@ -178,12 +178,12 @@ def whole_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
     assert realism is not None
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-        quality = random_quality(x, generator, power=WHOLE_SKEW)
-        out = model.lic(x, quality)
+        qindex = random_qindex(x, generator, power=WHOLE_SKEW)
+        out = model.lic(x, qindex)
         base = out.base.float().clamp(0, 1)
-        lic = Decoded(quality, base, out.features, out.coded.latent, out.coded.hyper)
+        lic = Decoded(qindex, base, out.features, out.coded.latent, out.coded.hyper)
         drvs, noise, imitation = imitated(model, x, lic, generator)
-        factor = trade_off(quality.float())
+        factor = trade_off(qindex.float())
         worth = WHOLE_DISTORTION * factor ** (1 + WHOLE_POWER)
         total, figures, fused = task_loss(
             model, lpips, x, lic, drvs, noise, generator, worth, lic_share=1.0
@@ -192,7 +192,7 @@ def whole_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
         seen = patterns(fused.picture, x)
         pull = pull + PATTERN_WEIGHT * (worth * (patterns(fused.x_lic, x) + seen)).mean()
         bpp = (out.coded.y_bits + out.coded.z_bits) / (x.shape[2] * x.shape[3])
-        low = quality < QUALITIES // 2
+        low = qindex < QUALITIES // 2
         figures |= {
             "patterns": mean(seen),
             "bpp_low": mean(bpp, low),

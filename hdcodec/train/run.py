@@ -40,7 +40,7 @@ from .vae import start_vae, vae_views
 ORDER = tuple(STAGES)
 
 
-class Family(NamedTuple):
+class Trained(NamedTuple):
     """A family of models: what its training begins with, given a checkpoint or a folder of weights
     (or none), sizes (or none) and crops; and what a sheet of samples shows of a picture."""
 
@@ -224,7 +224,7 @@ def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
     return init or next((p for p in earlier if p.exists()), None)
 
 
-FAMILIES = {"hdc": Family(start_hdc, hdc_views), "sprdiff": Family(start_vae, vae_views)}
+FAMILIES = {"hdc": Trained(start_hdc, hdc_views), "sprdiff": Trained(start_vae, vae_views)}
 
 
 def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:

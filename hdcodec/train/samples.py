@@ -32,8 +32,8 @@ def write_samples(views: Views, photos: list[Pixels], path: Path) -> None:
 
 def hdc_views(model: HdcModel, x: Tensor) -> list[Tensor]:
     """Base and picture at three qualities."""
-    qualities = (torch.tensor([quality], device=x.device) for quality in QUALITIES)
-    return [seen for quality in qualities for seen in decoded(model, x, quality)]
+    qualities = (torch.tensor([qindex], device=x.device) for qindex in QUALITIES)
+    return [seen for qindex in qualities for seen in decoded(model, x, qindex)]
 
 
 def _row(views: Views, x: Tensor) -> Pixels:
@@ -43,16 +43,16 @@ def _row(views: Views, x: Tensor) -> Pixels:
 
 
 def decoded(
-    model: HdcModel, x: Tensor, quality: Tensor, keep: float = 0.1, fidelity: float = 0.0
+    model: HdcModel, x: Tensor, qindex: Tensor, keep: float = 0.1, fidelity: float = 0.0
 ) -> list[Tensor]:
     """Base image and decoder's picture, with the float twins in place of the integer networks."""
-    out = model.lic(x, quality)
+    out = model.lic(x, qindex)
     indices = tokens(model, x, out.base.clamp(0, 1))
     logits = model.prior(out.coded.latent, out.coded.hyper)
     kept = most_uncertain(logits, torch.tensor([keep], device=x.device))
     noise = torch.randn(1, 2 * model.cfg.drv, x.shape[2] // 32, x.shape[3] // 32).to(x.device)
     strength = torch.full((1, 1, 1, 1), fidelity, device=x.device)
-    fused = model.reconstruct(out.coded.latent, quality, indices, kept, noise, strength)
+    fused = model.reconstruct(out.coded.latent, qindex, indices, kept, noise, strength)
     return [out.base, fused]
 
 

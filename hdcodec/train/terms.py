@@ -15,7 +15,7 @@ from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel, mix_codes
 from hdcodec.perceptual import LPIPS, view
 
-from .draws import normal, random_fidelity, random_keep, random_quality
+from .draws import normal, random_fidelity, random_keep, random_qindex
 from .figures import Figures, figures_of, mean, psnr
 
 LPIPS_WEIGHT = (4.0, 0.65)
@@ -25,7 +25,7 @@ LPIPS_WEIGHT = (4.0, 0.65)
 class Decoded(NamedTuple):
     """The LIC stream's view of a batch."""
 
-    quality: Tensor
+    qindex: Tensor
     base: Tensor
     features: Tensor
     latent: Tensor
@@ -130,11 +130,11 @@ def decode(
 ) -> Decoded:
     """What the LIC stream makes of a batch at random qualities (under `below`), its encoder and
     entropy networks frozen."""
-    quality = random_quality(x, generator, below)
+    qindex = random_qindex(x, generator, below)
     with torch.no_grad():
-        coded = model.lic.code(x, quality)
-    base, features = model.lic.decode(coded.latent, quality)
-    return Decoded(quality, base.float().clamp(0, 1), features, coded.latent, coded.hyper)
+        coded = model.lic.code(x, qindex)
+    base, features = model.lic.decode(coded.latent, qindex)
+    return Decoded(qindex, base.float().clamp(0, 1), features, coded.latent, coded.hyper)
 
 
 @torch.no_grad()

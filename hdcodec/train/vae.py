@@ -12,7 +12,7 @@ from hdcodec.models import identify
 from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.sprdiff.config import Config
+from hdcodec.models.sprdiff.config import VaeConfig
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import DISTS, LPIPS, turned
 
@@ -90,24 +90,24 @@ def vae_views(model: Vae, x: Tensor) -> list[Tensor]:
     return [model.decode(z + strength * noise) for strength in SHOWN_NOISE]
 
 
-def start_vae(path: Path | None, config: Config | None, crops: Crops) -> Vae:
+def start_vae(path: Path | None, config: VaeConfig | None, crops: Crops) -> Vae:
     """The averaged VAE of a checkpoint, or one made of a folder of hdc's weights; by default of
     those that are landed."""
     if path is not None and not path.is_dir():
         return load_vae(path, config)
     hdc = weights.find(identify("hdc")) if path is None else weights.read_folder(path)
-    return from_hdc(restore(hdc), crops, config or Config())
+    return from_hdc(restore(hdc), crops, config or VaeConfig())
 
 
-def load_vae(checkpoint: Path, config: Config | None = None) -> Vae:
+def load_vae(checkpoint: Path, config: VaeConfig | None = None) -> Vae:
     """The averaged VAE of a checkpoint of the `vae` stage."""
-    model = Vae(config or Config())
+    model = Vae(config or VaeConfig())
     model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
     return model
 
 
 @torch.no_grad()
-def from_hdc(hdc: HdcModel, crops: Crops, cfg: Config) -> Vae:
+def from_hdc(hdc: HdcModel, crops: Crops, cfg: VaeConfig) -> Vae:
     """hdc's analysis and synthesis with a bottleneck chosen for `crops` between them.
 
     The bottleneck is a linear map on each side, and each becomes one with the 1x1 convolution that

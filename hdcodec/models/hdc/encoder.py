@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
     from hdcodec.perceptual import Judge
 
-    from .runtime import Latents, Networks
+    from .runtime import HdcNetworks, Latents
 
 SEARCH_STEPS = {PSNR: 6, PERCEPTUAL: 12}
 """Steps of a search for better symbols per unit of `effort`."""
 
 
-def encode(networks: Networks, pixels: NDArray[np.uint8], rate: Rate, options: Encoding) -> Stream:
+def encode(
+    networks: HdcNetworks, pixels: NDArray[np.uint8], rate: Rate, options: Encoding
+) -> Stream:
     """H x W x 3 of any size -> the stream of a quality, or of the best one within a budget."""
     search_steps = SEARCH_STEPS[options.tune] * options.effort
     judge = None
@@ -48,7 +50,7 @@ class PictureCoder:
 
     def __init__(
         self,
-        networks: Networks,
+        networks: HdcNetworks,
         latents: Latents,
         size: tuple[int, ...],
         options: Encoding,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hdcodec.entropy.coder import Coder
     from hdcodec.format import Header
 
-    from .runtime import Networks
+    from .runtime import HdcNetworks
     from .symbols import HdcSymbols, SymbolCodec
 
 
@@ -89,12 +89,12 @@ class Hdc:
 
         return SymbolCodec(self.weights.arrays("entropy.safetensors"))
 
-    def load(self, device: str, precision: str = "auto") -> Networks:
+    def load(self, device: str, precision: str = "auto") -> HdcNetworks:
         """The networks on a device; raises WeightsError, DeviceError."""
         with starting_torch():
-            from .runtime import Networks
+            from .runtime import HdcNetworks
 
-            return Networks.load(self, device, precision)
+            return HdcNetworks.load(self, device, precision)
 
 
 def hyper_size(width: int, height: int) -> tuple[int, int]:

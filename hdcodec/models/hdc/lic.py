@@ -45,7 +45,7 @@ def trade_off(qindex: Tensor) -> Tensor:
     return (low + (high - low) * qindex / (QUALITIES - 1)).exp()
 
 
-class Coded(NamedTuple):
+class CodedBatch(NamedTuple):
     """Training view of a coded batch: decoded latents, hyper features, bits per sample."""
 
     latent: Tensor
@@ -59,7 +59,7 @@ class LicOutput(NamedTuple):
 
     base: Tensor
     features: Tensor
-    coded: Coded
+    coded: CodedBatch
 
 
 def interpolate(levels: Tensor, qindex: Tensor) -> Tensor:
@@ -209,7 +209,7 @@ class Lic(nn.Module):
         coded = self.code(x, qindex)
         return LicOutput(*self.decode(coded.latent, qindex), coded)
 
-    def code(self, x: Tensor, qindex: Tensor) -> Coded:
+    def code(self, x: Tensor, qindex: Tensor) -> CodedBatch:
         """Pixels in [0, 1] -> what the bitstream would hold, rounding with straight-through
         gradients in the latents and by noise in the bits."""
         y, z = self.encode(x, qindex)
@@ -218,7 +218,7 @@ class Lic(nn.Module):
         hyper = self.entropy.hyper_features(rounded(z), qindex)
         latent, mean, log_scale = self.parts(y, hyper)
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
-        return Coded(latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))
+        return CodedBatch(latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))
 
     def parts(
         self, y: Tensor, hyper: Tensor, silent: bool = False

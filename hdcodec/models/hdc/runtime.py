@@ -57,12 +57,12 @@ class Latents:
 
 
 def _inference(
-    method: Callable[Concatenate[Networks, P], R],
-) -> Callable[Concatenate[Networks, P], R]:
+    method: Callable[Concatenate[HdcNetworks, P], R],
+) -> Callable[Concatenate[HdcNetworks, P], R]:
     """`method` in float32 and without gradients, whatever modes its caller is in."""
 
     @wraps(method)
-    def run(self: Networks, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def run(self: HdcNetworks, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             return method(self, *args, **kwargs)
 
@@ -95,7 +95,7 @@ def _weight(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(last).permute(0, 3, 1, 2)
 
 
-class Networks:
+class HdcNetworks:
     """The networks of the `hdc` family on one device, for inference."""
 
     def __init__(
@@ -116,7 +116,7 @@ class Networks:
         return "bfloat16" if self.half else "float32"
 
     @classmethod
-    def load(cls, family: Hdc, device: str, precision: str = "auto") -> Networks:
+    def load(cls, family: Hdc, device: str, precision: str = "auto") -> HdcNetworks:
         """From the family's weights; raises WeightsError, DeviceError."""
         where, weights = pick_device(device), family.weights
         try:

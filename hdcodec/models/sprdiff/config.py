@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Config:
+class VaeConfig:
     """Channel counts and depths of the VAE; `latent`, a power of two, at 1/16 of the picture's
     side. All others are those of hdc's analysis and synthesis, whose weights it begins with."""
 

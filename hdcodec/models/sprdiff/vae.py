@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hdcodec.models.hdc.blocks import Patches, PixelHead, down, stack, up
 from hdcodec.models.hdc.layers import Pointwise
 
-from .config import Config
+from .config import VaeConfig
 
 STRIDE = 16
 """Pixels per latent position: sides of pictures are multiples of this."""
@@ -22,10 +22,10 @@ PACE = 0.01
 """Weight of a batch in the running mean and deviation of the latents."""
 
 
-class Encoder(nn.Module):
+class VaeEncoder(nn.Module):
     """Pixels -> latents before normalisation; layers as in hdc's analysis."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: VaeConfig) -> None:
         super().__init__()
         w = cfg.encoder_width
         self.net = nn.Sequential(
@@ -73,10 +73,10 @@ class Normalisation(nn.Module):
         self.deviation.copy_(self.deviation.square().lerp(variance, PACE).sqrt())
 
 
-class Decoder(nn.Module):
+class VaeDecoder(nn.Module):
     """Normalised latents -> picture; layers as in hdc's synthesis."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: VaeConfig) -> None:
         super().__init__()
         w, d = cfg.decoder_width, cfg.detail_width
         self.coarse = nn.Sequential(Pointwise(cfg.latent, w), stack(w, cfg.decoder_depth), up(w, d))
@@ -93,10 +93,10 @@ class Vae(nn.Module):
     """Encoder, normalisation and decoder. It has no variance of its own to predict: the noise that
     its latents are to bear is the same everywhere, and is added by who trains it."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: VaeConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.encoder, self.decoder = Encoder(cfg), Decoder(cfg)
+        self.encoder, self.decoder = VaeEncoder(cfg), VaeDecoder(cfg)
         self.normalisation = Normalisation(cfg.latent)
 
     def encode(self, x: Tensor) -> Tensor:
