@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hdcodec.perceptual import DISTS, LPIPS, Backbone, _dists, _lpips
+from hdcodec.perceptual._agreement import Agreement
 from hdcodec.perceptual._backbone import layout, rectified
 
 GPU = torch.cuda.is_available()

@@ -176,8 +176,8 @@ class Lic(nn.Module):
         self.hyper_analysis = HyperAnalysis(cfg)
         self.synthesis = Synthesis(cfg)
         self.entropy = EntropyNets(cfg)
-        spread = torch.linspace(math.log(0.6), math.log(6.0), cfg.levels)
-        self.log_gain = nn.Parameter(spread[:, None].repeat(1, cfg.latent))
+        spread = [math.log(0.6 * 10 ** (k / (cfg.levels - 1))) for k in range(cfg.levels)]
+        self.log_gain = nn.Parameter(torch.tensor([[gain] * cfg.latent for gain in spread]))
         self.level = nn.Parameter(torch.zeros(cfg.levels, 128))
 
     def gain(self, qindex: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ class Correction(nn.Module):
         super().__init__()
         self.enter = Pointwise(channels + lic_channels, channels)
         self.leave = Pointwise(channels, 2 * channels)
-        self.strength = nn.Parameter(torch.tensor([[0.5], [1.0]]).repeat(1, channels))
+        self.strength = nn.Parameter(torch.tensor([[0.5] * channels, [1.0] * channels]))
         with torch.no_grad():
             self.leave.weight.mul_(0.2)
 
