@@ -1,6 +1,5 @@
 """The whole codec on real photographs: sizes, modes, caps, damage, weights."""
 
-import copy
 import io
 import itertools
 import json
@@ -9,7 +8,6 @@ import sys
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +39,6 @@ from hdcodec._inspect import read_symbols
 from hdcodec.codec import _limit, forget, shared_codec
 from hdcodec.format import ALPHA, pack, unpack
 from hdcodec.images import Picture, from_pil
-from hdcodec.models.hdc.model import Ablation
 
 CHECKSUM = 3
 
@@ -302,17 +299,6 @@ def test_senseless_decoder_options_are_value_errors(
 
 
 # ---- parts of the decoder ----
-
-
-@pytest.mark.parametrize("part", [field.name for field in fields(Ablation)])
-def test_every_part_does_something(codec: Codec, data: bytes, part: str) -> None:
-    whole = codec.decompress(data)
-    networks = copy.copy(codec.networks)
-    networks.ablation = Ablation(**{part: False})
-    without = copy.copy(codec)
-    without.networks = networks
-    assert differs(without.decompress(data), whole)
-    assert not differs(codec.decompress(data), whole)
 
 
 @pytest.mark.parametrize(

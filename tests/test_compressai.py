@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-pytest.importorskip("compressai", reason="needs the extra 'train'", exc_type=ImportError)
+pytest.importorskip("compressai", reason="pip install compressai", exc_type=ImportError)
 
 
 def test_gaussian_bits_equal_those_of_compressai() -> None:

@@ -125,7 +125,5 @@ def test_what_copies_cannot_do(data: Path, tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ValueError, match="does not multiply bfloat16"):
         train("whole", copies=True, **options)
     monkeypatch.setattr("hdcodec.train.run.compute_type", lambda device: kinds["bfloat16"])
-    with pytest.raises(ValueError, match="no grafts"):
-        train("whole", copies=True, graft=["a.pt=lic"], **options)
     with pytest.raises(ValueError, match="kernels are for a GPU"):
         train("whole", kernels=True, **options)

@@ -11,8 +11,8 @@ from hdcodec._errors import HdcError
 from hdcodec.format import MODELS
 
 from .optimizer import OPTIMIZERS
-from .run import ORDER, export_weights, measure_throughput, parse_blend, train
-from .stages import ABLATIONS, SPRDIFF
+from .run import export_weights, train
+from .stages import STAGES
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,30 +43,12 @@ def _add_stage(name: str) -> None:
         type=click.Path(exists=True, path_type=Path),
         help="Checkpoint or folder of weights to begin from; default: the newest earlier stage.",
     )
-    @click.option(
-        "--graft",
-        multiple=True,
-        metavar="CKPT=PARTS",
-        help="Take parts (comma-separated) from another checkpoint, again after each save.",
-    )
     @click.option("--device", default="cpu", show_default=True)
     @click.option("--batch", default=16, show_default=True)
     @click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
     @click.option("--lr", type=float, help="Peak learning rate; default: the stage's own.")
     @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True)
-    @click.option(
-        "--begin",
-        default=0.0,
-        show_default=True,
-        help="Part of the schedule of losses to skip, for a model that has been through it.",
-    )
     @click.option("--threads", type=int, help="CPU threads; default: all.")
-    @click.option(
-        "--workers",
-        default=1,
-        show_default=True,
-        help="Processes of the CPU, one thread and a batch each.",
-    )
     @click.option("--max-steps", type=int, help="Of the schedule, if they end before.")
     @click.option("--pause", type=float, help="Minutes of this run, to be resumed; default: all.")
     @click.option("--save-minutes", default=4.0, show_default=True, help="Between two checkpoints.")
@@ -81,7 +63,7 @@ def _add_stage(name: str) -> None:
             raise click.ClickException(str(error)) from error
 
 
-for _name in (*ORDER, *ABLATIONS, *SPRDIFF):
+for _name in STAGES:
     _add_stage(_name)
 
 
@@ -100,27 +82,17 @@ for _name in (*ORDER, *ABLATIONS, *SPRDIFF):
     help="JSON list of 201 kept codes, one per quality index; default: the one already there.",
 )
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
-@click.option(
-    "--blend",
-    "blends",
-    multiple=True,
-    metavar="WEIGHTS=SHARE",
-    help="Checkpoint or folder of weights to blend in, and its share: 0 nothing, 1 all, less than 0"
-    " away from it. Several are blended in one after the other.",
-)
 def export_command(
     checkpoint: Path,
     folder: Path,
     model_id: str,
     ladder: Path | None,
     notes: tuple[str, ...],
-    blends: tuple[str, ...],
 ) -> None:
     """Write the runtime weights of CHECKPOINT's averaged model into FOLDER."""
     texts = dict(note.split("=", 1) for note in notes)
     try:
-        others = [parse_blend(blend) for blend in blends]
-        export_weights(checkpoint, folder, int(model_id), ladder, texts, others=others)
+        export_weights(checkpoint, folder, int(model_id), ladder, texts)
     except (HdcError, OSError, RuntimeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -139,20 +111,6 @@ def ladder_command(pictures: Path, out: Path, metric_weights: Path | None, devic
 
     points = measure_grid(Codec(device=device), picture_files(pictures), metric_weights, click.echo)
     out.write_text(json.dumps(choose(points)))
-
-
-@main.command("throughput")
-@click.option("--data", type=click.Path(exists=True, path_type=Path), required=True)
-@click.option("--metric-weights", type=click.Path(exists=True, path_type=Path))
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--seconds", default=20.0, show_default=True, help="Measured time per stage.")
-@click.option("--batch", default=16, show_default=True)
-@click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
-def throughput_command(
-    data: Path, metric_weights: Path | None, device: str, seconds: float, batch: int, crop: int
-) -> None:
-    """Images per second and share of time spent on data, per stage."""
-    measure_throughput(data, metric_weights, device, seconds, batch, crop)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from .figures import Figures
 from .optimizer import Optimizer
 from .precision import autocast
 from .replay import Replay
-from .team import ALONE, Team
 
 Loss = Callable[[Tensor, float, torch.Generator], tuple[Tensor, Figures]]
 """(batch, progress 0..1, generator) -> loss and named figures for the log."""
@@ -31,19 +30,16 @@ class Settings:
     """How long and how fast: minutes of wall time, peak learning rate, where checkpoints go.
 
     The rate rises for `warmup_steps` or a tenth of the time, whichever ends first.
-    `begin` is the part of the stage's schedule of losses that is skipped (not of its learning
-    rate's), for a model that has been through it. With `pause` a run ends after so many minutes
-    of its own, to be resumed. With `record`, on a GPU, steps are recorded and
-    played again, which a loss that changes with progress does not allow. With `copies` networks
-    compute with weights kept in bfloat16 (`Copies`); `kernels` are those of LPIPS and DISTS
-    (`fused`).
+    With `pause` a run ends after so many minutes of its own, to be resumed. With `record`, on a
+    GPU, steps are recorded and played again, which a loss that changes with progress does not
+    allow. With `copies` networks compute with weights kept in bfloat16 (`Copies`); `kernels` are
+    those of LPIPS and DISTS (`fused`).
     """
 
     out: Path
     minutes: float
     lr: float = 1e-3
     optimizer: str = "adamw"
-    begin: float = 0.0
     lr_end: float = 0.03
     warmup_steps: int = 100
     clip: float = 1.0
@@ -82,9 +78,7 @@ class Averages:
 class Trainer:
     """Trains the parameters of `trained` inside `model`; keeps an EMA copy of `model`.
 
-    `refresh` is called on the model and on its copy whenever a checkpoint has been written.
-    `aside` learns with the model and is kept beside it in the checkpoints, as it is. Every process
-    of `team` does the same with batches of its own.
+    `aside` learns with the model and is kept beside it in the checkpoints, as it is.
     """
 
     def __init__(
@@ -95,20 +89,11 @@ class Trainer:
         loss: Loss,
         crops: Crops,
         settings: Settings,
-        refresh: Callable[[nn.Module], None] | None = None,
         aside: nn.Module | None = None,
-        team: Team = ALONE,
     ) -> None:
-        self.refresh, self.aside, self.team = refresh, aside, team
-        self.stage, self.model, self.loss, self.crops, self.set = (
-            stage,
-            model,
-            loss,
-            crops,
-            settings,
-        )
-        self.parameters = trained
-        self.optimizer = Optimizer(settings.optimizer, trained, settings.lr, team)
+        self.stage, self.model, self.aside = stage, model, aside
+        self.loss, self.crops, self.set = loss, crops, settings
+        self.optimizer = Optimizer(settings.optimizer, trained, settings.lr)
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         pairs = list(zip(self.average.parameters(), model.parameters(), strict=True))
         self.averaged: list[Tensor] = [a for a, b in pairs if b.requires_grad]
@@ -131,11 +116,11 @@ class Trainer:
             self.set.max_steps is None or self.step < self.set.max_steps
         ):
             tick = time.monotonic()
-            batch = self.crops(self._turn())
+            batch = self.crops(self.step)
             data_seconds += time.monotonic() - tick
             averages.add(self._step(batch, self._progress()))
             now = time.monotonic()
-            self.seconds = self.team.agree(now - start)
+            self.seconds = now - start
             if self.step % self.set.log_steps == 0:
                 wall, last_log = now - last_log, now
                 self._log(averages, wall, data_seconds)
@@ -143,9 +128,6 @@ class Trainer:
             if self.seconds - last_save > self.set.save_minutes * 60:
                 self.save()
                 last_save = self.seconds
-                if self.refresh is not None:
-                    self.refresh(self.model)
-                    self.refresh(self.average)
         self.save()
         return self.average
 
@@ -155,19 +137,14 @@ class Trainer:
         steps = self.step / self.set.max_steps if self.set.max_steps else 0.0
         return max(self.seconds / (self.set.minutes * 60), steps)
 
-    def _turn(self) -> int:
-        """This step's number among those of all processes."""
-        return self.step * self.team.size + self.team.rank
-
     def _step(self, batch: Tensor, progress: float) -> Figures:
-        generator = torch.Generator().manual_seed(self._turn())
+        generator = torch.Generator().manual_seed(self.step)
         warm = min(1.0, max((self.step + 1) / self.set.warmup_steps, 10 * progress))
         self.optimizer.set_rate(self.set.lr * warm * cosine(progress, self.set.lr_end))
         if self.replay is not None:
             figures = self.replay(batch, generator)
         else:
-            done = self.set.begin + (1 - self.set.begin) * progress
-            figures = self._update(batch, generator, done)
+            figures = self._update(batch, generator, progress)
         self._update_average()
         self.step += 1
         return figures
@@ -179,7 +156,6 @@ class Trainer:
         self.copies.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.copies.collect()
-        self._average_gradients()
         norm = nn.utils.clip_grad_norm_(self.clipped, self.set.clip)
         for p in self.clipped:
             if p.grad is not None:
@@ -187,12 +163,6 @@ class Trainer:
         self.optimizer.step()
         self.copies.refresh()
         return {"loss": loss.detach(), "norm": norm.nan_to_num(0.0, 0.0, 0.0), **figures}
-
-    def _average_gradients(self) -> None:
-        if self.team.size > 1:
-            for p in self.parameters:
-                p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-        self.team.average([p.grad for p in self.parameters if p.grad is not None])
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -202,13 +172,11 @@ class Trainer:
             a.copy_(b)
 
     def _log(self, averages: Averages, wall: float, data: float) -> None:
-        if self.team.rank:
-            return
         row: dict[str, Any] = {
             "stage": self.stage,
             "step": self.step,
             "minutes": round(self.seconds / 60, 2),
-            "images_per_s": round(self.team.size * averages.count * self.crops.batch / wall, 1),
+            "images_per_s": round(averages.count * self.crops.batch / wall, 1),
             "data_percent": round(100 * data / wall, 1),
         }
         row |= {k: round(v, 5) for k, v in averages.take().items()}
@@ -216,14 +184,11 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint (model, EMA, optimizer, counters) beside, then rename."""
-        optimizers = self.team.gather(self.optimizer.state_dict())
-        if self.team.rank:
-            return
         self.set.out.mkdir(parents=True, exist_ok=True)
         state = {
             "model": self._state(),
             "average": self.average.state_dict(),
-            "optimizer": optimizers,
+            "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
         }
@@ -245,9 +210,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.copies.load(state["model"])
         self.average.load_state_dict(state["average"])
-        if len(state["optimizer"]) != self.team.size:
-            raise ValueError(f"{path} is of {len(state['optimizer'])} workers")
-        self.optimizer.load_state_dict(state["optimizer"][self.team.rank])
+        self.optimizer.load_state_dict(state["optimizer"])
         if self.aside is not None and "aside" in state:
             self.aside.load_state_dict(state["aside"])
         self.step, self.seconds = state["step"], state["seconds"]

@@ -16,12 +16,11 @@ from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import LPIPS, patterns
 
 from .draws import random_fidelity, random_keep, random_qindex
-from .figures import Figures, entropy_of, figures_of, mean, psnr
+from .figures import Figures, entropy_of, mean, psnr
 from .loop import Loss
 from .realism import Realism
 from .terms import (
     Decoded,
-    both_errors,
     decode,
     imitated,
     missing_loss,
@@ -201,29 +200,5 @@ def whole_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
         }
         rate = (factor**WHOLE_POWER * bpp).mean()
         return rate + total + imitation + pull, figures | more
-
-    return loss
-
-
-def control_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
-    """The decoder as one large enhancement: MSE + LPIPS alone, no indices, no DRV, no noise.
-
-    Decoded with `Ablation(drv=False, predictor=False, texture=False)`, no kept index, fidelity 1.
-    """
-
-    def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-        lic = decode(model, x, generator)
-        n, cfg = x.shape[0], model.cfg
-        drv = x.new_zeros(n, cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
-        x_lic = model.enhancer(lic.base, lic.features, drv)
-        codes = x.new_zeros(n, cfg.code_dim, x.shape[2] // 16, x.shape[3] // 16)
-        seen_lic = (x_lic, *model.lic_features(x_lic, lic.features))
-        picture = model.vq_decoder(codes, seen_lic, x.new_ones(n, 1, 1, 1))
-        mse, seen = both_errors(lpips, x, x_lic, picture, generator)
-        distortion = MSE_WEIGHT * mse + seen
-        return 0.5 * distortion[:n].mean() + distortion[n:].mean(), {
-            "base_db": psnr(squared_error(lic.base, x)),
-            **figures_of(mse, seen),
-        }
 
     return loss

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from .precision import compute_type
-from .team import ALONE, Team
 
 OPTIMIZERS = ("adamw", "muon")
 LEAST_SIDE = 16
@@ -19,14 +18,10 @@ LEAST_SIDE = 16
 class Optimizer:
     """AdamW, with Muon (Jordan et al. 2024) for matrices if asked for; both at one learning rate.
 
-    Muon's updates are scaled to the size of AdamW's (Moonlight, Liu et al. 2025). Each process of a
-    team updates its share of the matrices.
+    Muon's updates are scaled to the size of AdamW's (Moonlight, Liu et al. 2025).
     """
 
-    def __init__(
-        self, kind: str, parameters: Sequence[nn.Parameter], lr: float, team: Team = ALONE
-    ) -> None:
-        self.team = team
+    def __init__(self, kind: str, parameters: Sequence[nn.Parameter], lr: float) -> None:
         matrices = [p for p in parameters if kind == "muon" and is_matrix(p)]
         known = {id(p) for p in matrices}
         rest = [p for p in parameters if id(p) not in known]
@@ -38,9 +33,8 @@ class Optimizer:
                 )
             )
         self.views = [(p, nn.Parameter(p.detach().view(p.shape[0], -1))) for p in matrices]
-        self.owners = _owners([view for _, view in self.views], team.size)
-        if self.owners[team.rank]:
-            self.parts.append(Muon(self.owners[team.rank], lr))
+        if self.views:
+            self.parts.append(Muon([view for _, view in self.views], lr))
 
     def set_rate(self, lr: float) -> None:
         """The learning rate from now on; on a GPU a number in its memory, so that a recorded update
@@ -60,8 +54,6 @@ class Optimizer:
             view.grad = None if p.grad is None else p.grad.view(view.shape)
         for part in self.parts:
             part.step()
-        for rank, views in enumerate(self.owners):
-            self.team.share([view.data for view in views], rank)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -86,20 +78,12 @@ def is_matrix(p: Tensor) -> bool:
     return flat and min(p.shape[0], p.shape[1]) >= LEAST_SIDE
 
 
-def _owners(matrices: list[nn.Parameter], size: int) -> list[list[nn.Parameter]]:
-    """The matrices in `size` lists of about the same work: Muon's is side x side x length."""
-    owners: list[list[nn.Parameter]] = [[] for _ in range(size)]
-    load = [0] * size
-    for matrix in sorted(matrices, key=lambda m: -m.numel() * min(m.shape)):
-        least = load.index(min(load))
-        owners[least].append(matrix)
-        load[least] += matrix.numel() * min(matrix.shape)
-    return owners
-
-
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised by five Newton-Schulz steps; matrices of one shape at once, since
-    one after the other they would keep a GPU waiting for hundreds of small products."""
+    """Momentum, orthogonalised by five Newton-Schulz steps, for matrices of one shape at once.
+
+    Unlike `torch.optim.Muon` it can be recorded on a GPU, where the learning rate is a tensor, and
+    multiplies in float32 on CPUs that only imitate bfloat16, which takes thirty times as long.
+    """
 
     def __init__(self, matrices: Sequence[nn.Parameter], lr: float) -> None:
         super().__init__(matrices, {"lr": lr, "weight_decay": 1e-4, "momentum": 0.95})

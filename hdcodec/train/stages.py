@@ -1,20 +1,15 @@
 """What each stage trains, by which loss and how fast.
 
-The stages build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`. Only the
-named parts of the model learn in a stage; everything else is frozen. `control` is what they must
-beat. The stages in `ABLATIONS` train the finished decoder to do without some of its parts. Those
-in `SPRDIFF` are of another family of models.
+The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`. Only
+the named parts of the model learn in a stage; everything else is frozen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
-from .ablation import ROWS, ablated_loss
 from .losses import (
     MakeLoss,
-    control_loss,
     drv1_loss,
     drv2_loss,
     lic_loss,
@@ -53,27 +48,5 @@ STAGES: dict[str, Stage] = {
     "whole": Stage(
         ("lic", "prior", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, True, True
     ),
-    "control": Stage(
-        ("lic.synthesis", "enhancer", "vq_decoder", "lic_features"), control_loss, 3e-4
-    ),
-}
-
-ABLATIONS: dict[str, Stage] = {
-    f"ablation-{name}": Stage(
-        (*_DECODER, "drv_encoder") if row.drv == "transmitted" else _DECODER,
-        partial(ablated_loss, row=row),
-        3e-4,
-        True,
-        True,
-    )
-    for name, row in ROWS.items()
-}
-
-SPRDIFF: dict[str, Stage] = {
     "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, dists=True, family="sprdiff"),
 }
-
-
-def stage_named(name: str) -> Stage:
-    """A stage of any kind. Raises KeyError."""
-    return (STAGES | ABLATIONS | SPRDIFF)[name]

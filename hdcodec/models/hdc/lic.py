@@ -73,15 +73,14 @@ def interpolate(levels: Tensor, qindex: Tensor) -> Tensor:
 class Analysis(nn.Module):
     """Pixels -> latents before gain, N x latent x H/16 x W/16."""
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, latent: int, width: int, depth: int) -> None:
         super().__init__()
-        w = cfg.analysis_width
         self.net = nn.Sequential(
-            Patches(w),
-            stack(w, cfg.analysis_depth),
-            down(w, w + 64),
-            stack(w + 64, cfg.analysis_depth),
-            Pointwise(w + 64, cfg.latent),
+            Patches(width),
+            stack(width, depth),
+            down(width, width + 64),
+            stack(width + 64, depth),
+            Pointwise(width + 64, latent),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,20 +111,24 @@ class HyperAnalysis(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Latents (gain removed) -> base image in [0, 1] and the features it was made from (1/8)."""
+    """Latents (gain removed) -> base image in [0, 1] and the features it was made from (1/8).
 
-    def __init__(self, cfg: Config) -> None:
+    `width` and `depth` are those of the blocks at 1/16, `detail` those of the blocks at 1/8.
+    """
+
+    def __init__(
+        self, latent: int, width: int, depth: int, detail: tuple[int, int], head_depth: int
+    ) -> None:
         super().__init__()
-        w, d = cfg.synthesis_width, cfg.detail_width
         self.coarse = nn.Sequential(
-            Pointwise(cfg.latent, w), stack(w, cfg.synthesis_depth), up(w, d)
+            Pointwise(latent, width), stack(width, depth), up(width, detail[0])
         )
-        self.detail = stack(d, cfg.detail_depth)
-        self.head = PixelHead(d, depth=cfg.head_depth)
+        self.detail = stack(*detail)
+        self.head = PixelHead(detail[0], depth=head_depth)
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """`y` N x latent x h x w -> base N x 3 x 16h x 16w, not clipped, and features N x
-        detail_width x 2h x 2w."""
+        channels x 2h x 2w."""
         features = self.detail(self.coarse(y))
         return self.head(features) + 0.5, features
 
@@ -172,9 +175,15 @@ class Lic(nn.Module):
         self.cfg = cfg
         parts = [torch.from_numpy(part_mask(p, cfg.latent, 2, 2)) for p in range(4)]
         self.register_buffer("pattern", torch.stack(parts), persistent=False)
-        self.analysis = Analysis(cfg)
+        self.analysis = Analysis(cfg.latent, cfg.analysis_width, cfg.analysis_depth)
         self.hyper_analysis = HyperAnalysis(cfg)
-        self.synthesis = Synthesis(cfg)
+        self.synthesis = Synthesis(
+            cfg.latent,
+            cfg.synthesis_width,
+            cfg.synthesis_depth,
+            (cfg.detail_width, cfg.detail_depth),
+            cfg.head_depth,
+        )
         self.entropy = EntropyNets(cfg)
         spread = [math.log(0.6 * 10 ** (k / (cfg.levels - 1))) for k in range(cfg.levels)]
         self.log_gain = nn.Parameter(torch.tensor([[gain] * cfg.latent for gain in spread]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -13,23 +12,6 @@ from .drv import DENOISING_STEPS, Condition, Denoiser, DrvEncoder, Enhancer, sam
 from .lic import Lic
 from .predictor import MaskPredictor
 from .vq import Codebook, IndexPrior, LicFeatures, VqDecoder, VqEncoder
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """Parts of the decoder that can be switched off; everything is on by default.
-
-    `drv` is both DRVs, `guidance` the second one, which the mask predictor sees.
-    """
-
-    enhancement: bool = True
-    drv: bool = True
-    guidance: bool = True
-    diffusion: bool = True
-    vq: bool = True
-    predictor: bool = True
-    correction: bool = True
-    texture: bool = True
 
 
 class HdcModel(nn.Module):
@@ -79,20 +61,12 @@ class HdcModel(nn.Module):
         drv: Tensor,
         noise: Tensor,
         fidelity: Tensor,
-        use: Ablation = Ablation(),
     ) -> Tensor:
         """LIC image and features, `indices` N x h x w, `kept` N x 1 x h x w, the second DRV, the
         noise of both -> picture, N x 3 x H x W."""
         eighth, sixteenth = self.lic_features(x_lic, features)
-        if use.predictor:
-            codes = self.complete(indices, kept, sixteenth, drv)
-        else:
-            codes = self.codebook.lookup(indices.clamp(min=0)) * kept
-        if not use.correction:
-            plain: Tensor = self.vq_decoder(codes)
-            return plain
-        lic = (x_lic, eighth, sixteenth)
-        out: Tensor = self.vq_decoder(codes, lic, fidelity, noise if use.texture else None)
+        codes = self.complete(indices, kept, sixteenth, drv)
+        out: Tensor = self.vq_decoder(codes, (x_lic, eighth, sixteenth), fidelity, noise)
         return out
 
     def reconstruct(
@@ -104,22 +78,12 @@ class HdcModel(nn.Module):
         noise: Tensor,
         fidelity: Tensor,
         steps: int = DENOISING_STEPS,
-        use: Ablation = Ablation(),
     ) -> Tensor:
         """The decoder after the symbols: latents, indices and noise -> picture, not clipped."""
         base, features = self.lic.decode(latent, qindex)
-        if use.diffusion:
-            first, second = self.sample_drvs(features, noise, steps)
-        else:
-            first, second = noise.chunk(2, 1)
-        if not use.drv:
-            first = torch.zeros_like(first)
-        if not (use.drv and use.guidance):
-            second = torch.zeros_like(second)
-        x_lic = self.enhancer(base, features, first) if use.enhancement else base
-        if not use.vq:
-            return x_lic
-        return self.fuse(x_lic, features, indices, kept, second, noise, fidelity, use)
+        first, second = self.sample_drvs(features, noise, steps)
+        x_lic = self.enhancer(base, features, first)
+        return self.fuse(x_lic, features, indices, kept, second, noise, fidelity)
 
 
 def mix_codes(codes: Tensor, kept: Tensor, logits: Tensor, vectors: Tensor) -> Tensor:

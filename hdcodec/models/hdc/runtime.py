@@ -24,7 +24,7 @@ from . import encoder
 from .config import HYPER_STRIDE, STRIDE, Config
 from .drv import DENOISING_STEPS, sampling_noise
 from .lic import Lic
-from .model import Ablation, HdcModel
+from .model import HdcModel
 from .options import Decoding, Encoding, Parameters
 from .search import Judgement, search, search_perceptual
 from .symbols import HdcSymbols
@@ -104,7 +104,6 @@ class HdcNetworks:
         self.family, self.device = family, device
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model.eval().requires_grad_(False)
-        self.ablation = Ablation()
         self.half = chosen_bfloat16(device, precision)
         """Whether the decoder computes in bfloat16; symbols never depend on it."""
         self.area = AREA
@@ -246,7 +245,7 @@ class HdcNetworks:
                 torch.full((1, 1, 1, 1), fidelity, dtype=torch.float32, device=self.device),
             )
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                out = self.model.reconstruct(*inputs, steps, self.ablation)
+                out = self.model.reconstruct(*inputs, steps)
             pixels = out[0].clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
             return np.ascontiguousarray(pixels.cpu().numpy())
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import Patches, PixelHead, down, stack, up
-from hdcodec.models.hdc.layers import Pointwise
+from hdcodec.models.hdc.lic import Analysis, Synthesis
 
 from .config import VaeConfig
 
@@ -20,26 +19,6 @@ STRIDE = 16
 
 PACE = 0.01
 """Weight of a batch in the running mean and deviation of the latents."""
-
-
-class VaeEncoder(nn.Module):
-    """Pixels -> latents before normalisation; layers as in hdc's analysis."""
-
-    def __init__(self, cfg: VaeConfig) -> None:
-        super().__init__()
-        w = cfg.encoder_width
-        self.net = nn.Sequential(
-            Patches(w),
-            stack(w, cfg.encoder_depth),
-            down(w, w + 64),
-            stack(w + 64, cfg.encoder_depth),
-            Pointwise(w + 64, cfg.latent),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x 3 x H x W in [0, 1], sides multiples of 16 -> N x latent x H/16 x W/16."""
-        y: Tensor = self.net(x)
-        return y
 
 
 class Normalisation(nn.Module):
@@ -73,30 +52,22 @@ class Normalisation(nn.Module):
         self.deviation.copy_(self.deviation.square().lerp(variance, PACE).sqrt())
 
 
-class VaeDecoder(nn.Module):
-    """Normalised latents -> picture; layers as in hdc's synthesis."""
-
-    def __init__(self, cfg: VaeConfig) -> None:
-        super().__init__()
-        w, d = cfg.decoder_width, cfg.detail_width
-        self.coarse = nn.Sequential(Pointwise(cfg.latent, w), stack(w, cfg.decoder_depth), up(w, d))
-        self.detail = stack(d, cfg.detail_depth)
-        self.head = PixelHead(d, depth=cfg.head_depth)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """N x latent x h x w -> N x 3 x 16h x 16w, float32, not clipped."""
-        y: Tensor = self.head(self.detail(self.coarse(z))) + 0.5
-        return y
-
-
 class Vae(nn.Module):
-    """Encoder, normalisation and decoder. It has no variance of its own to predict: the noise that
-    its latents are to bear is the same everywhere, and is added by who trains it."""
+    """hdc's analysis and synthesis with a normalisation between them. It has no variance of its own
+    to predict: the noise that its latents are to bear is the same everywhere, and is added by who
+    trains it."""
 
     def __init__(self, cfg: VaeConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.encoder, self.decoder = VaeEncoder(cfg), VaeDecoder(cfg)
+        self.encoder = Analysis(cfg.latent, cfg.encoder_width, cfg.encoder_depth)
+        self.decoder = Synthesis(
+            cfg.latent,
+            cfg.decoder_width,
+            cfg.decoder_depth,
+            (cfg.detail_width, cfg.detail_depth),
+            cfg.head_depth,
+        )
         self.normalisation = Normalisation(cfg.latent)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -108,7 +79,7 @@ class Vae(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Latents N x latent x h x w, with noise or without -> picture N x 3 x 16h x 16w, not
         clipped."""
-        x: Tensor = self.decoder(z)
+        x: Tensor = self.decoder(z)[0]
         return x
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:

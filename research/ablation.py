@@ -1,16 +1,12 @@
-"""What each part of the decoder contributes, at equal size of the whole file.
+"""What each part of the hdc decoder contributes, at equal size of the whole file.
 
-    python benchmarks/ablation.py FOLDER [--bpp 0.03 ...] [--control CHECKPOINT]
-        [--trained CHECKPOINTS] [--metric-weights DIR] [--side 384]
-        [--only control --only "full, fidelity"]
+    python research/ablation.py FOLDER [--bpp 0.03 ...] [--metric-weights DIR] [--side 384]
+        [--only "full, fidelity"]
 
-Most rows switch parts of the landed weights off; nothing is trained again: such a row shows what
-the part does in the weights as they are, not what a decoder trained without it could do. That is
-shown by the rows "trained: ...", whose decoders come from a folder that the stages "ablation-..."
-of `hdcodec.train` have written to. A row with `--control` has a decoder that was trained by other
-losses for the same bitstream (`hdcodec.train control`). Rows of kept fractions and of the split
-share the bits differently: what indices take, latents lose. Sizes are caps met by the highest
-quality that fits. Prints JSON lines, then Markdown tables.
+Parts of the landed weights are switched off; nothing is trained again: a row shows what a part does
+in the weights as they are, not what a decoder trained without it could do. Rows of kept fractions
+and of the split share the bits differently: what indices take, latents lose. Sizes are caps met by
+the highest quality that fits. Prints JSON lines, then Markdown tables.
 """
 
 from __future__ import annotations
@@ -18,11 +14,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import click
 import numpy as np
@@ -36,32 +30,89 @@ from hdcodec._inspect import read_symbols
 from hdcodec.eval import measure, picture_files
 from hdcodec.format import unpack
 from hdcodec.images import load
-from hdcodec.models.hdc.model import Ablation, HdcModel
+from hdcodec.models.hdc.drv import DENOISING_STEPS
+from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.options import KEPT_STEPS, Parameters
 from hdcodec.models.hdc.runtime import HdcNetworks
 from hdcodec.models.hdc.symbols import HdcSymbols
-from hdcodec.train.ablation import FIDELITY, ROWS
 from hdcodec.train.restore import restore
-from hdcodec.train.run import load_average
 
 METRICS = ("psnr", "msssim", "lpips_alex", "lpips_vgg", "dists")
 INDEX_QUALITIES = (0.0, 20.0, 50.0, 80.0, 95.0)
-DRVS = ("sampled", "regressed", "transmitted")
-LIC = {"vq": False}
+PARTS = ("fusion", "drv", "guidance", "vq", "predictor", "correction", "texture")
+"""What can be switched off: `fusion` is all behind the base image, `drv` both DRVs, `guidance` the
+second, which the mask predictor sees, `vq` what is added to the LIC image, `texture` the noise
+before the VQ decoder's last blocks."""
+
+
+class Ablated(HdcModel):
+    """The networks without the parts in `off`, their DRVs `sampled` by the denoisers, `regressed`
+    by them in one step from nothing, or `transmitted`: extracted from `truth`, 1 x 3 x H x W."""
+
+    off: frozenset[str] = frozenset()
+    drv = "sampled"
+    truth: Tensor | None = None
+
+    def sample_drvs(
+        self, features: Tensor, noise: Tensor, steps: int = DENOISING_STEPS
+    ) -> tuple[Tensor, Tensor]:
+        """Both DRVs, by the way that `drv` names, zero where they are off."""
+        if self.drv == "transmitted":
+            base = self.lic.synthesis.head(features) + 0.5
+            first, second = self.drv_encoder(self.truth, base.clamp(0, 1))
+        elif self.drv == "regressed":
+            first, second = super().sample_drvs(features, torch.zeros_like(noise), 1)
+        else:
+            first, second = super().sample_drvs(features, noise, steps)
+        without = "drv" in self.off
+        return (
+            torch.zeros_like(first) if without else first,
+            torch.zeros_like(second) if without or "guidance" in self.off else second,
+        )
+
+    def fuse(
+        self,
+        x_lic: Tensor,
+        features: Tensor,
+        indices: Tensor,
+        kept: Tensor,
+        drv: Tensor,
+        noise: Tensor,
+        fidelity: Tensor,
+    ) -> Tensor:
+        """The picture of what is left of the VQ decoder."""
+        if "vq" in self.off:
+            return x_lic
+        eighth, sixteenth = self.lic_features(x_lic, features)
+        if "predictor" in self.off:
+            codes = self.codebook.lookup(indices.clamp(min=0)) * kept
+        else:
+            codes = self.complete(indices, kept, sixteenth, drv)
+        if "correction" in self.off:
+            plain: Tensor = self.vq_decoder(codes)
+            return plain
+        grain = None if "texture" in self.off else noise
+        out: Tensor = self.vq_decoder(codes, (x_lic, eighth, sixteenth), fidelity, grain)
+        return out
+
+    def reconstruct(self, latent: Tensor, qindex: Tensor, *rest: Any) -> Tensor:
+        """The picture, or the base image where nothing is fused with it."""
+        if "fusion" in self.off:
+            base: Tensor = self.lic.decode(latent, qindex)[0]
+            return base
+        return super().reconstruct(latent, qindex, *rest)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A row: the parts that are on, the kept code (None: the ladder's), the LIC stream's share of
-    the bits (None: what fits), where the DRVs come from, the decoder (None: the landed one) and
-    its dials."""
+    """A row: the parts that are off, the kept code (None: the ladder's), the LIC stream's share of
+    the bits (None: what fits), where the DRVs come from, and the decoder's dials."""
 
     name: str
-    use: Ablation = field(default_factory=Ablation)
+    off: tuple[str, ...] = ()
     kept: int | None = None
     lic_bpp: float | None = None
     drv: str = "sampled"
-    checkpoint: Path | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -73,26 +124,21 @@ class Coded(NamedTuple):
     bpp: float
 
 
-def variants(control: Path | None, trained: Path | None = None) -> Iterator[Variant]:
+def variants() -> Iterator[Variant]:
     """The rows in the order of the table."""
-    yield Variant("LIC base", Ablation(enhancement=False, **LIC), 0)
-    yield Variant("+ enhancement, DRV zero", Ablation(drv=False, **LIC), 0)
-    yield Variant("+ enhancement, DRV regressed", Ablation(**LIC), 0, drv="regressed")
-    yield Variant("+ enhancement, DRV diffused", Ablation(**LIC), 0)
+    yield Variant("LIC base", ("fusion",), 0)
+    yield Variant("+ enhancement, DRV zero", ("drv", "vq"), 0)
+    yield Variant("+ enhancement, DRV regressed", ("vq",), 0, drv="regressed")
+    yield Variant("+ enhancement, DRV diffused", ("vq",), 0)
     yield Variant(
-        "+ enhancement, DRV transmitted (bits not counted)", Ablation(**LIC), 0, drv=DRVS[2]
+        "+ enhancement, DRV transmitted (bits not counted)", ("vq",), 0, drv="transmitted"
     )
-    if control:
-        use = Ablation(drv=False, predictor=False, texture=False)
-        yield Variant(
-            "control: MSE + LPIPS alone", use, 0, checkpoint=control, options={"fidelity": 1.0}
-        )
-    yield Variant("VQ decoder without correction, all kept", Ablation(correction=False), KEPT_STEPS)
-    yield Variant("full, no mask predictor", Ablation(predictor=False))
-    yield Variant("full, DRVs zero", Ablation(drv=False))
+    yield Variant("VQ decoder without correction, all kept", ("correction",), KEPT_STEPS)
+    yield Variant("full, no mask predictor", ("predictor",))
+    yield Variant("full, DRVs zero", ("drv",))
     yield Variant("full, DRVs regressed", drv="regressed")
     yield Variant("full, DRVs transmitted (bits not counted)", drv="transmitted")
-    yield Variant("full, no noise for texture", Ablation(texture=False))
+    yield Variant("full, no noise for texture", ("texture",))
     yield Variant("full, kept by the ladder")
     for kept in (0, 5, 8, 11, 15):
         yield Variant(f"full, kept {100 * (kept / KEPT_STEPS) ** 2:.0f} %", kept=kept)
@@ -102,33 +148,19 @@ def variants(control: Path | None, trained: Path | None = None) -> Iterator[Vari
         yield Variant(f"full, {steps} denoising steps", options={"denoising_steps": steps})
     for fidelity in (0.0, 0.25, 0.5, 0.75, 1.0):
         yield Variant(f"full, fidelity {fidelity}", options={"fidelity": fidelity})
-    if trained:
-        yield from trained_variants(trained)
-
-
-def trained_variants(folder: Path) -> Iterator[Variant]:
-    """The rows whose decoders were trained, as far as their checkpoints are there."""
-    dial = {"fidelity": FIDELITY}
-    yield Variant("trained: LIC base", Ablation(enhancement=False, **LIC), options=dial)
-    for name, row in ROWS.items():
-        path = folder / f"ablation-{name}.pt"
-        if path.exists():
-            yield Variant(f"trained: {name}", row.use, None, None, row.drv, path, dial)
 
 
 class Bench:
     """A codec whose decoder can be changed, and what it made of each picture so far."""
 
-    def __init__(self, metric_weights: str | None) -> None:
+    def __init__(self, metric_weights: str | None = None) -> None:
         self.codec = Codec(device="cpu")
         self.weights = metric_weights
-        model = restore(weights.find(self.codec.model_id))
-        self.full = self.codec.networks = self._of(model)
-        self.other: tuple[Path, HdcNetworks] | None = None
+        whole = restore(weights.find(self.codec.model_id))
+        self.model = Ablated(whole.cfg)
+        self.model.load_state_dict(whole.state_dict())
+        self.codec.networks = HdcNetworks(self.codec.family, self.model, torch.device("cpu"))
         self.made: dict[tuple[Any, ...], Coded] = {}
-
-    def _of(self, model: HdcModel) -> HdcNetworks:
-        return HdcNetworks(self.codec.family, model, torch.device("cpu"))
 
     def row(self, variant: Variant, image: Image.Image, cap: float) -> dict[str, float]:
         """Rate and distortions of one picture; raises TargetError."""
@@ -136,20 +168,17 @@ class Bench:
         if key not in self.made:
             self.made[key] = self._encode(image, *key[1:])
         coded = self.made[key]
-        networks = self._networks(variant.checkpoint)
-        networks.ablation, self.codec.networks = variant.use, networks
-        with self._drvs(variant.drv, networks.model, image):
-            decoded = self.codec.decompress(coded.data, **variant.options)
-        self.codec.networks = self.full
+        decoded = self.decode(variant, coded.data, image)
         return {"bpp": coded.bpp, **measure(image, decoded, METRICS, weights=self.weights)}
 
-    def _networks(self, checkpoint: Path | None) -> HdcNetworks:
-        if checkpoint is None:
-            return self.full
-        if self.other is None or self.other[0] != checkpoint:
-            networks = self._of(load_average(checkpoint))
-            self.other = checkpoint, networks
-        return self.other[1]
+    def decode(self, variant: Variant, data: bytes, image: Image.Image) -> Image.Image:
+        """What the decoder of a row makes of a file; `image` is the original."""
+        model = self.model
+        model.off, model.drv, model.truth = frozenset(variant.off), variant.drv, padded(image)
+        try:
+            return self.codec.decompress(data, **variant.options)
+        finally:
+            model.off, model.drv, model.truth = frozenset(), "sampled", None
 
     def _encode(
         self, image: Image.Image, cap: float, kept: int | None, lic_bpp: float | None
@@ -173,23 +202,6 @@ class Bench:
         pixels = image.width * image.height
         return Coded(data, read_symbols(unpack(data)), 8 * len(data) / pixels)
 
-    def _drvs(
-        self, source: str, model: HdcModel, image: Image.Image
-    ) -> AbstractContextManager[Any]:
-        if source == "sampled":
-            return nullcontext()
-        draw = model.sample_drvs
-
-        def regressed(features: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-            return draw(features, torch.zeros_like(noise), 1)
-
-        def transmitted(features: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-            base = model.lic.synthesis.head(features) + 0.5
-            drvs: tuple[Tensor, Tensor] = model.drv_encoder(padded(image), base.clamp(0, 1))
-            return drvs
-
-        return patch.object(model, "sample_drvs", locals()[source])
-
 
 def padded(image: Image.Image) -> Tensor:
     """1 x 3 x H x W in [0, 1], its sides multiples of 64."""
@@ -212,7 +224,7 @@ def index_coding(
     """Bits per index: by a uniform code, by a static table counted on all the other pictures (each
     code once more), and by the prior. And how often each code was kept."""
     found = [bench.coded(p, quality=quality, kept=kept).symbols for p in pictures]
-    codes = len(bench.full.model.codebook.seed)
+    codes = len(bench.model.codebook.seed)
     counts = [np.bincount(s.indices[s.kept], minlength=codes) for s in found]
     total: NDArray[np.int64] = np.sum(counts, axis=0)
     static = [_cross_entropy(c, total + 1 - c) for c in counts]
@@ -247,31 +259,24 @@ def table(rows: list[dict[str, Any]]) -> str:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--bpp", "rates", multiple=True, type=float, default=(0.015, 0.03, 0.05))
-@click.option("--control", type=click.Path(exists=True, path_type=Path))
-@click.option("--trained", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--side", default=384, show_default=True, help="Pictures are cut to this side.")
 @click.option("--limit", type=int, help="Only the first N pictures.")
 @click.option("--only", multiple=True, help="Only rows whose names begin so, and no index coding.")
-@click.option("--threads", default=2, show_default=True)
 def main(
     folder: Path,
     rates: tuple[float, ...],
-    control: Path | None,
-    trained: Path | None,
     metric_weights: str | None,
     side: int,
     limit: int | None,
     only: tuple[str, ...],
-    threads: int,
 ) -> None:
     """Switch parts off one by one and measure on the pictures of FOLDER."""
-    torch.set_num_threads(threads)
     bench = Bench(metric_weights)
     pictures = [centre(load(path).rgb, side) for path in picture_files(folder)[:limit]]
     for rate in rates:
         rows: list[dict[str, Any]] = []
-        for variant in variants(control, trained):
+        for variant in variants():
             if only and not variant.name.startswith(only):
                 continue
             try:
