@@ -1,6 +1,6 @@
 """Draws the learning curves of the landed weights from the logs of their training.
 
-    python docs/make_curves.py docs/training-log.jsonl docs/learning-curves.png
+    python research/make_curves.py research/training-log.jsonl research/learning-curves.png
 
 A line of the log is one that `hdcodec.train` prints, with the round and the job it belongs to:
 means over a hundred steps on training crops. The crops of `lic` differ in size from job to job.
