@@ -25,18 +25,18 @@ Made by `python docs/make_commands.py`; `hdc COMMAND --help` says the same.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | an error in the data, in files or in the machine: one line on stderr, see [errors.md](errors.md) |
+| 1 | an error in the data, in files or in the machine: one line on stderr, [listed](errors.md) |
 | 2 | wrong usage |
 | 3 | `hdc batch`: some files failed, the others are done |
 | 130 | interrupted |
 
-`-` stands for standard input or output. Existing files are kept unless `--force` is given, and a result has
-its name only when it is whole.
+`-` stands for standard input or output. Existing files are kept unless `--force` is given, and a
+result has its name only when it is whole.
 
-Any picture of 1x1 pixels or more works that Pillow opens: gray, palette, CMYK, 16 bits, turned by EXIF.
-Colour profiles, and what a PNG says of its colours in numbers, are converted to sRGB. Transparency is kept
-without loss; what lies hidden under it is not. Of several pages or frames the first is coded, with a warning,
-or the one that `--page` names.
+Any picture of 1x1 pixels or more works that Pillow opens: gray, palette, CMYK, 16 bits, turned by
+EXIF. Colour profiles, and what a PNG says of its colours in numbers, are converted to sRGB.
+Transparency is kept without loss; what lies hidden under it is not. Of several pages or frames the
+first is coded, with a warning, or the one that `--page` names.
 
 Shell completion is in [desktop.md](desktop.md#completion).
 """
