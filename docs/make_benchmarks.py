@@ -22,7 +22,8 @@ HEAD = """# Benchmarks
 
 Made by `python docs/make_benchmarks.py` from [benchmarks.json](benchmarks.json); every measured
 figure of the documents stands here and nowhere else. Under each table are the command that printed
-it, the date and the machine. Weights, unless said otherwise: {weights}.
+it, the date and the machine. Weights, unless said otherwise: model id {model}, fingerprint
+{fingerprint}.
 
 {machines}
 
@@ -38,7 +39,7 @@ Table = dict[str, Any]
 def page(results: Results) -> str:
     """docs/benchmarks.md."""
     machines = "\n".join(f"- **{name}**: {what}" for name, what in results["machines"].items())
-    parts = [HEAD.format(weights=results["weights"], machines=machines)]
+    parts = [HEAD.format(**results["weights"], machines=machines)]
     for section in results["sections"]:
         parts += [f"## {section['title']}\n", *(f"{text}\n" for text in section["text"])]
         parts += [f"![{text}]({path})\n" for text, path in section.get("images", [])]

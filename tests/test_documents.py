@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from hdcodec.models import open_model
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     path
@@ -130,6 +132,12 @@ def test_figures_say_where_they_come_from(results: dict[str, Any]) -> None:
         assert table["machine"] in {*results["machines"], "not noted"}
         if isinstance(table["rows"], list):
             assert {len(row) for row in table["rows"]} == {len(table["columns"])}
+
+
+def test_figures_are_of_the_weights_that_are_here(results: dict[str, Any]) -> None:
+    """After new weights: measure again, or give old tables their "weights"."""
+    shipped = open_model(results["weights"]["model"])
+    assert results["weights"]["fingerprint"] == shipped.fingerprint
 
 
 def test_figures_of_quality_stand_on_one_page() -> None:

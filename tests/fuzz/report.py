@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -108,7 +109,10 @@ def _document(results: list[Result], guided: Mapping[str, int] | None, seed: int
 
 
 def _versions() -> str:
-    named = [f"Python {platform.python_version()}"]
+    from hdcodec.models import open_model
+
+    today, weights = time.strftime("%Y-%m-%d"), open_model("hdc").fingerprint
+    named = [f"{today}, weights {weights}, Python {platform.python_version()}"]
     for package in PACKAGES:
         try:
             named.append(f"{package} {version(package)}")
