@@ -60,7 +60,7 @@ def readme(results: Results, text: str) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"README.md lacks the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{block}\n\n{END}{after}"
 
 
 def named(results: Results, name: str) -> Table:
