@@ -156,6 +156,7 @@ rate = together(
     ),
 )
 
+
 class Named(click.Path):
     """A path that is not empty, as an argument is that a shell makes of an unset variable."""
 

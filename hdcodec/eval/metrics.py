@@ -13,14 +13,7 @@ from torch import Tensor
 
 from hdcodec._errors import HdcError
 from hdcodec.eval import _ssim
-from hdcodec.perceptual import (
-    DISTS,
-    LPIPS,
-    installed_dists,
-    installed_lpips,
-    load_dists,
-    load_lpips,
-)
+from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 
 Pixels = NDArray[np.uint8]
 Network = LPIPS | DISTS
@@ -151,11 +144,8 @@ def similarity(name: str, a: Pixels, b: Pixels, device: str = "cpu") -> float:
 def network(name: str, weights: str | None, device: str) -> Network:
     """The network behind a metric, loaded once per folder and device. Raises WeightsError."""
     if name == "dists":
-        net: Network = load_dists(weights) if weights else installed_dists()
-    else:
-        kind = name.removeprefix("lpips_")
-        net = load_lpips(kind, weights) if weights else installed_lpips(kind)
-    return net.to(device)
+        return find_dists(weights).to(device)
+    return find_lpips(name.removeprefix("lpips_"), weights).to(device)
 
 
 def torch_device(name: str) -> str:

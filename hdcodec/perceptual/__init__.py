@@ -2,6 +2,7 @@
 
 from hdcodec.perceptual._backbone import Backbone
 from hdcodec.perceptual._dists import DISTS
+from hdcodec.perceptual._find import find_dists, find_lpips
 from hdcodec.perceptual._installed import installed_dists, installed_lpips, is_installed
 from hdcodec.perceptual._judge import Judge, load_judge
 from hdcodec.perceptual._lpips import LPIPS
@@ -14,6 +15,8 @@ __all__ = [
     "LPIPS",
     "Backbone",
     "Judge",
+    "find_dists",
+    "find_lpips",
     "installed_dists",
     "installed_lpips",
     "is_installed",

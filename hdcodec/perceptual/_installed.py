@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from hdcodec._errors import WeightsError
-from hdcodec.perceptual._backbone import Backbone, ConvWeights, Pool, layout
+from hdcodec.perceptual._backbone import Backbone, ConvWeights, layout
 from hdcodec.perceptual._dists import DISTS, l2_pool
 from hdcodec.perceptual._lpips import LPIPS
+from hdcodec.perceptual._stored import Tensors
 
 BACKBONES = {"alex": ("alexnet", "AlexNet_Weights"), "vgg": ("vgg16", "VGG16_Weights")}
 LPIPS_FILES = {
@@ -44,7 +45,7 @@ def installed_lpips(net: str) -> LPIPS:
     taps = len(layout(net))
     tensors = _packaged(LPIPS_FILES, net)
     lins = [_tensor(tensors, f"lin{i}.model.1.weight") for i in range(taps)]
-    return LPIPS(_backbone(net), lins)
+    return LPIPS(Backbone(net, _torchvision_convs(net)), lins)
 
 
 def installed_dists() -> DISTS:
@@ -53,11 +54,8 @@ def installed_dists() -> DISTS:
     torchvision fetches its backbone at the first use. Raises WeightsError naming what to install.
     """
     tensors = _packaged(DISTS_FILES, "vgg")
-    return DISTS(_backbone("vgg", l2_pool), _tensor(tensors, "alpha"), _tensor(tensors, "beta"))
-
-
-def _backbone(net: str, pool: Pool | None = None) -> Backbone:
-    return Backbone(net, _torchvision_convs(net), pool)
+    backbone = Backbone("vgg", _torchvision_convs("vgg"), l2_pool)
+    return DISTS(backbone, _tensor(tensors, "alpha"), _tensor(tensors, "beta"))
 
 
 def _torchvision_convs(net: str) -> ConvWeights:
@@ -77,7 +75,7 @@ def _torchvision_convs(net: str) -> ConvWeights:
     return [(conv.weight, cast(Tensor, conv.bias)) for conv in convs]
 
 
-def _packaged(files: dict[str, str], net: str) -> dict[str, Tensor]:
+def _packaged(files: dict[str, str], net: str) -> Tensors:
     for path in _places(files, net):
         if path.is_file():
             return _read(path)
@@ -94,15 +92,14 @@ def _places(files: dict[str, str], net: str) -> Iterator[Path]:
             yield Path(root) / name.format(net=net)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path) -> Tensors:
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        return cast(Tensors, torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise WeightsError(f"metric weights unreadable: {path}: {error}") from error
-    return cast(dict[str, Tensor], tensors)
 
 
-def _tensor(tensors: dict[str, Tensor], name: str) -> Tensor:
+def _tensor(tensors: Tensors, name: str) -> Tensor:
     if name not in tensors:
         raise WeightsError(f"metric weights incomplete: the package's file has no {name}")
     return tensors[name]

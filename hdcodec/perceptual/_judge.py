@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdcodec.perceptual._dists import DISTS
-from hdcodec.perceptual._installed import installed_dists, installed_lpips
+from hdcodec.perceptual._find import find_dists, find_lpips
 from hdcodec.perceptual._lpips import LPIPS
 from hdcodec.perceptual._patterns import patterns
-from hdcodec.perceptual._stored import load_dists, load_lpips
+from hdcodec.perceptual._stored import Folder
 from hdcodec.perceptual._views import view
 
 SQUARED_WEIGHT, LPIPS_WEIGHT, DISTS_WEIGHT, PATTERN_WEIGHT = 15.0, 14.0, 7.0, 0.3
@@ -50,11 +48,10 @@ class Judge(nn.Module):
         return total
 
 
-def load_judge(folder: str | Path | None, device: torch.device, half: bool) -> Judge:
+def load_judge(folder: Folder | None, device: torch.device, half: bool) -> Judge:
     """From a folder of metric weights, else from installed packages; `half` keeps the weights of
     DISTS in bfloat16. Raises WeightsError."""
-    lpips = load_lpips("alex", folder) if folder else installed_lpips("alex")
-    dists = load_dists(folder) if folder else installed_dists()
+    lpips, dists = find_lpips("alex", folder), find_dists(folder)
     if half:
         dists.backbone.convs.bfloat16()
     judge = Judge(lpips, dists)
