@@ -3,14 +3,17 @@
 python docs/make_dial.py RESULTS/points.jsonl docs/dial.png [--quality 50]
 """
 
-import json
 import re
 from collections import defaultdict
 from pathlib import Path
 
 import click
 
-METRICS = {"dists": "DISTS", "lpips_alex": "LPIPS-Alex"}
+from hdcodec.eval import METRICS, Point
+from hdcodec.eval.points import read_rows
+from hdcodec.eval.summary import of, per_setting
+
+SHOWN = ("dists", "lpips_alex")
 NAME = re.compile(r"(hdc|hdc effort=\d+) fidelity=([\d.]+)")
 
 
@@ -20,35 +23,25 @@ NAME = re.compile(r"(hdc|hdc effort=\d+) fidelity=([\d.]+)")
 @click.option("--quality", default=50.0, show_default=True)
 def main(points: Path, out: Path, quality: float) -> None:
     """Plot means over the pictures in POINTS into OUT, and print them."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    found: dict[tuple[str, float], list[dict[str, float]]] = defaultdict(list)
-    for line in points.read_text().splitlines():
-        row = json.loads(line)
-        name = NAME.fullmatch(row["codec"])
-        if name and row["setting"] == quality:
-            found[name[1], float(name[2])].append(row)
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for codec in sorted({codec for codec, _ in found}):
-        dials = sorted(dial for name, dial in found if name == codec)
-        means = [
-            {k: sum(r[k] for r in rows) / len(rows) for k in ("bpp", "psnr", *METRICS)}
-            for rows in (found[codec, dial] for dial in dials)
-        ]
-        for dial, mean in zip(dials, means, strict=True):
-            print(codec, dial, {k: round(v, 4) for k, v in mean.items()})
-        for axis, (metric, title) in zip(axes, METRICS.items(), strict=True):
-            x, y = [m["psnr"] for m in means], [m[metric] for m in means]
-            axis.plot(x, y, "o-", label=f"{codec}, {means[0]['bpp']:.4f} bpp")
-            for dial, place in zip(dials, zip(x, y, strict=True), strict=True):
+    found: dict[str, list[tuple[float, Point]]] = defaultdict(list)
+    for row in per_setting(of(read_rows(points), setting=quality)):
+        if name := NAME.fullmatch(row["codec"]):
+            found[name[1]].append((float(name[2]), row))
+            print(row["codec"], {k: round(row[k], 4) for k in ("bpp", "psnr", *SHOWN)})
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axis, metric in zip(figure.subplots(1, 2), SHOWN, strict=True):
+        for codec in sorted(found):
+            dials = sorted(found[codec], key=lambda pair: pair[0])
+            x, y = [row["psnr"] for _, row in dials], [row[metric] for _, row in dials]
+            axis.plot(x, y, "o-", label=f"{codec}, {dials[0][1]['bpp']:.4f} bpp")
+            for (dial, _), *place in zip(dials, x, y, strict=True):
                 axis.annotate(
                     f"{dial:g}", place, textcoords="offset points", xytext=(4, 4), fontsize="small"
                 )
-            axis.set(xlabel="PSNR (dB)", ylabel=f"{title} (less is better)")
-            axis.legend(fontsize="small")
+        axis.set(xlabel="PSNR (dB)", ylabel=f"{METRICS[metric].title} (less is better)")
+        axis.legend(fontsize="small")
     figure.suptitle(f"The fidelity dial, 0 to 1, at quality {quality:g}")
     figure.savefig(out, dpi=80)
 

@@ -1,13 +1,24 @@
-"""Scripts that print figures of the documents, on made-up points whose answer is known."""
+"""Scripts that print and draw the figures of the documents."""
 
 import json
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
-BESIDE = Path(__file__).parents[1] / "benchmarks" / "beside.py"
+from hdcodec import TargetError
+from hdcodec.eval import rival_curves
+
+ROOT = Path(__file__).parents[1]
+BESIDE = ROOT / "benchmarks" / "beside.py"
+DOCS = ROOT / "docs"
+
+# Points whose answer is known, beside others
 
 
 def points(path: Path, codec: str, name: str, rate: float, lift: float) -> Path:
@@ -68,3 +79,79 @@ def test_only_codecs_that_were_asked_for(tmp_path: Path) -> None:
     ours = points(tmp_path / "points.jsonl", "ours", "kodim{:02}.png", 0.01, 0.0)
     assert beside(str(ours), str(ours), "--anchor", "theirs") == []
     assert beside(str(ours), str(ours), "--anchor", "ours", "--codec", "another") == []
+
+
+# Pictures at equal bytes
+
+
+@pytest.fixture(scope="module")
+def figures() -> Any:
+    spec = spec_from_file_location("make_figures", DOCS / "make_figures.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def as_jpeg(figures: Any, image: Image.Image, quality: int) -> Any:
+    out = BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    with Image.open(out) as decoded:
+        return figures.Shown(out.getvalue(), decoded.convert("RGB"))
+
+
+def test_avif_gets_at_least_the_bytes_and_hardly_more(
+    figures: Any, small_astronaut: Image.Image
+) -> None:
+    roomy, tight = (figures.not_smaller("avif", small_astronaut, size) for size in (2000, 400))
+    assert 2000 <= len(roomy.data) <= 2100
+    assert 400 <= len(tight.data) <= 480
+    assert roomy.factor < tight.factor
+    assert roomy.image.size == tight.image.size == small_astronaut.size
+
+
+@pytest.mark.parametrize("size", [50, 1_000_000])
+def test_avif_out_of_reach_is_an_error(figures: Any, size: int, small_cat: Image.Image) -> None:
+    with pytest.raises(TargetError, match="113x75"):
+        figures.not_smaller("avif", small_cat, size)
+
+
+def test_vvc_stands_beside_avif_in_a_figure(figures: Any, small_astronaut: Image.Image) -> None:
+    pytest.importorskip("imageio_ffmpeg", reason="the vvc rival is not installed")
+    small, vvc = small_astronaut.resize((96, 96)), rival_curves(["vvc"])[0]
+    assert len(vvc.encode(small, 0)) <= len(figures.not_smaller("vvc", small, 400).data) <= 500
+    two = figures.side_by_side(small, as_jpeg(figures, small, 5), rivals=("avif", "vvc"))
+    assert two.width >= 4 * 96
+
+
+def test_figure_shows_three_labelled_pictures(figures: Any, small_cat: Image.Image) -> None:
+    box, ours = (10, 5, 110, 70), as_jpeg(figures, small_cat, 10)
+    one = figures.side_by_side(small_cat, ours, box=box)
+    assert one.width >= 3 * 100
+    assert one.height > 65
+    assert one.crop((0, 0, 100, 65)).tobytes() == small_cat.crop(box).tobytes()
+    labels = one.crop((0, 65, *one.size)).convert("L")
+    assert labels.getextrema() == (0, 255)
+    narrow = figures.side_by_side(small_cat, ours, width=60)
+    assert 180 <= narrow.width < one.width
+    sheet = figures.contact_sheet([one, narrow])
+    assert sheet.width == one.width
+    assert sheet.height > one.height + narrow.height
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("rates", "jpeg"), ("dial", "hdc effort=1 fidelity=0.5")]
+)
+def test_plots_of_points(tmp_path: Path, name: str, codec: str) -> None:
+    pytest.importorskip("matplotlib")
+    metrics = {"psnr": 20.0, "dists": 0.1, "lpips_alex": 0.2}
+    rows = [
+        {"codec": codec, "version": "1", "setting": setting, "image": image, "digest": "",
+         "bpp": setting / 100, "bytes": 9, "encode_seconds": 1, "decode_seconds": 1} | metrics
+        for image in "ab" for setting in (10, 50)
+    ]  # fmt: skip
+    (tmp_path / "points.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    script, out = DOCS / f"make_{name}.py", tmp_path / "plot.png"
+    subprocess.run([sys.executable, script, tmp_path / "points.jsonl", out], check=True)
+    with Image.open(out) as plot:
+        assert len(plot.convert("L").getcolors() or []) > 10

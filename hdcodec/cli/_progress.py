@@ -2,70 +2,22 @@
 
 import sys
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from hdcodec.batch import Plan, Row, Tally
 from hdcodec.cli._files import printable, tell
 
-
-class Display(Protocol):
-    """Shown while rows come in."""
-
-    def __enter__(self) -> "Display": ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    def show(self, row: Row, tally: Tally) -> None:
-        """One picture is done."""
+if TYPE_CHECKING:
+    from hdcodec.batch import Plan, Row, Tally
 
 
-def display(plan: Plan, quiet: bool) -> Display:
-    """A bar on a terminal, else lines; in either case, or `quiet`, all that is wrong."""
-    if quiet:
-        return Silence()
-    return Bar(plan) if sys.stderr and sys.stderr.isatty() else Lines(plan)
+class Bar:
+    """A bar that stays in place below the lines written, where stderr is a terminal and it is to be
+    `shown`; else the lines alone."""
 
-
-class Silence:
-    """Only failures and warnings."""
-
-    def __enter__(self) -> "Silence":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def show(self, row: Row, tally: Tally) -> None:
-        for line in _wrong(row):
-            self.write(line)
-
-    def write(self, line: str) -> None:
-        tell(line)
-
-
-class Lines(Silence):
-    """A line for each file that was worked on."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.count, self.total = 0, len(plan.items)
-
-    def show(self, row: Row, tally: Tally) -> None:
-        super().show(row, tally)
-        if row.worker is not None:
-            self.count += 1
-        if row.status == "done":
-            self.write(f"{self.count}/{self.total} {_line(row)}")
-
-
-class Bar(Silence):
-    """Files, megabytes in and out, rate and time left in one line that stays in place."""
-
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, total: int, shown: bool) -> None:
+        self._progress = None
+        if not (shown and sys.stderr and sys.stderr.isatty()):
+            return
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -75,45 +27,71 @@ class Bar(Silence):
             TimeRemainingColumn,
         )
 
-        self.progress = Progress(
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[megabytes]}"),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self.task = self.progress.add_task("", total=len(plan.items), megabytes="", rate="")
+        text = TextColumn("{task.description}", markup=False)
+        columns = (BarColumn(), MofNCompleteColumn(), text, TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True))
+        self._task = self._progress.add_task("", total=total)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is more than lines."""
+        return self._progress is not None
 
     def __enter__(self) -> "Bar":
-        self.progress.start()
+        if self._progress:
+            self._progress.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
 
-    def show(self, row: Row, tally: Tally) -> None:
-        super().show(row, tally)
-        if row.worker is not None:
-            rate = tally.counts["done"] / tally.seconds
-            self.progress.update(
-                self.task,
-                advance=1,
-                megabytes=f"{tally.input_bytes / 1e6:.1f} -> {tally.bytes / 1e6:.3f} MB",
-                rate=f"{rate:.1f}/s",
-            )
+    def advance(self, text: str) -> None:
+        """One more is done; `text` stands beside the bar."""
+        if self._progress:
+            self._progress.update(self._task, advance=1, description=printable(text))
 
     def write(self, line: str) -> None:
-        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """A line that stays."""
+        if self._progress:
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            tell(line)
 
 
-def _wrong(row: Row) -> list[str]:
+class BatchBar(Bar):
+    """Of a batch: all that is wrong, and unless `quiet` a bar with files, megabytes and rate, or
+    where there is none a line for each file that was worked on."""
+
+    def __init__(self, plan: "Plan", quiet: bool) -> None:
+        super().__init__(len(plan.items), not quiet)
+        self.lines = not (quiet or self.drawn)
+        self.count, self.total = 0, len(plan.items)
+
+    def show(self, row: "Row", tally: "Tally") -> None:
+        """One picture is done."""
+        for line in _wrong(row):
+            self.write(line)
+        if row.worker is not None:
+            self.count += 1
+            megabytes = f"{tally.input_bytes / 1e6:.1f} -> {tally.bytes / 1e6:.3f} MB"
+            self.advance(f"{megabytes} {tally.counts['done'] / tally.seconds:.1f}/s")
+        if self.lines and row.status == "done":
+            self.write(f"{self.count}/{self.total} {_line(row)}")
+
+
+def _wrong(row: "Row") -> list[str]:
     name = printable(row.input)
     lines = [f"hdc: warning: {name}: {printable(text)}" for text in row.warnings]
     return [*lines, f"hdc: {name}: {printable(row.error)}"] if row.error is not None else lines
 
 
-def _line(row: Row) -> str:
+def _line(row: "Row") -> str:
     return (
         f"{printable(row.input)} -> {printable(row.output or '')}: "
         f"{row.bytes:,} bytes, {row.bpp:.4f} bpp, {row.seconds:.2f} s"

@@ -269,9 +269,9 @@ def _run(source: Path, job: "Job", suffix: str, run: Run) -> None:
 def _work(plan: "Plan", job: "Job", run: Run, tally: "Tally") -> None:
     """Let rows come in, and note each wherever it is wanted."""
     from hdcodec.batch import ReportFile
-    from hdcodec.cli._progress import display
+    from hdcodec.cli._progress import BatchBar
 
-    shown = display(plan, run.quiet)
+    shown = BatchBar(plan, run.quiet)
     report = ReportFile(run.report) if run.report else nullcontext()
     with report as written, shown, closing(_rows(plan, job, run, tally)) as rows:
         for row in rows:

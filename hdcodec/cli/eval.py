@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
+from hdcodec.cli._files import printable
 
 if TYPE_CHECKING:
     from hdcodec.eval import Curve
@@ -56,8 +57,7 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for report.html, points.jsonl, tables.md and rates.png; points already there are "
-    "not redone.",
+    help="Folder for report.html, points.jsonl and tables.md; points already there are not redone.",
 )
 @click.option("--limit", type=click.IntRange(1), help="Take only the first N pictures.")
 @options.device
@@ -85,6 +85,7 @@ def command(
     pictures failed.
     """
     from hdcodec._atomic import write_bytes
+    from hdcodec.cli._progress import Bar
     from hdcodec.eval import Files, Report, Store, check_names, picture_files, rival_curves, run
     from hdcodec.eval.gallery import gallery
     from hdcodec.eval.metrics import torch_device
@@ -97,9 +98,14 @@ def command(
     anchor = anchor or next((curve.name for curve in curves if curve.name in against), None)
     if out:
         out.mkdir(parents=True, exist_ok=True)
-    files = Files()
+    files, failed = Files(), list[str]()
     total = len(paths) * sum(len(curve.settings) for curve in curves)
-    with _Progress(total, quiet or as_json) as progress:
+    with Bar(total, not (quiet or as_json)) as bar:
+
+        def fail(reason: str) -> None:
+            failed.append(reason)
+            bar.write(f"hdc: {printable(reason)}")
+
         rows = run(
             paths,
             curves,
@@ -108,20 +114,20 @@ def command(
             files=files,
             weights=metric_weights,
             device=torch_device(device),
-            advance=progress.advance,
-            fail=progress.fail,
+            advance=bar.advance,
+            fail=fail,
         )
     report = Report(rows, names, rates, anchor)
     if out:
-        report.write(out)
+        (out / "tables.md").write_text(report.markdown(), encoding="utf-8")
         shown = gallery(rows, names, curves[0], paths, files) if curves else None
         page = evaluation_page(report, folder.resolve().name, shown, POINTS)
         write_bytes(out / "report.html", page, force=True)
     if as_json:
-        click.echo(json.dumps(report.as_object() | {"failed": progress.failed}))
+        click.echo(json.dumps(report.as_object() | {"failed": failed}))
     elif not quiet:
         click.echo(report.markdown(), nl=False)
-    return 1 if progress.failed else 0
+    return 1 if failed else 0
 
 
 def _own_curves(
@@ -137,32 +143,3 @@ def _own_curves(
     dials = options.of_family(model, "Decoding", dials)
     chosen = options.of_family(model, "Encoding", family, metric_weights=metric_weights)
     return own_curves(qualities, dials, options=chosen, model=model, device=device)
-
-
-class _Progress:
-    """A bar on stderr where that is a terminal, and a line there for every failure."""
-
-    def __init__(self, total: int, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self._bar = Progress(console=console, disable=quiet or not console.is_terminal)
-        self._task = self._bar.add_task("measuring", total=total)
-        self.failed: list[str] = []
-
-    def __enter__(self) -> "_Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def advance(self, point: str) -> None:
-        self._bar.update(self._task, advance=1, description=point)
-
-    def fail(self, reason: str) -> None:
-        self.failed.append(reason)
-        self._bar.stop()
-        click.echo(f"hdc: {reason}", err=True)
-        self._bar.start()

@@ -92,14 +92,15 @@ def _named(options: Mapping[str, Any], kind: type[Options]) -> list[str]:
 
 @dataclass(frozen=True)
 class Rival:
-    """A Pillow codec, or VVC: its save options beside the quality, and quality ladders per
-    downscale. What is `slow` takes part only where it is asked for."""
+    """A Pillow codec, or VVC: its save options beside the quality, quality ladders per downscale,
+    and the ends of its qualities. What is `slow` takes part only where it is asked for."""
 
     format: str
     options: dict[str, Any]
     ladders: dict[int, tuple[float, ...]]
     plugin: str | None = None
     slow: bool = False
+    lowest: int = 0
     highest: int = 100
 
 
@@ -114,6 +115,7 @@ RIVALS = {
         "JPEG",
         {"optimize": True, "progressive": True},
         {1: (1, 5, 10, 15), 2: (1, 8, 15, 30), 4: (5, 20, 45, 75)},
+        lowest=1,
     ),
     "jxl": Rival(
         "JXL",
@@ -187,6 +189,21 @@ def save(image: Image.Image, rival: Rival, quality: float) -> bytes:
     bare.info = {}
     bare.save(out, rival.format, quality=round(quality), **rival.options)
     return out.getvalue()
+
+
+def largest_within(image: Image.Image, rival: Rival, size: int) -> tuple[bytes, int]:
+    """The file of highest quality that has at most `size` bytes, and that quality; else the file of
+    lowest quality."""
+    low, high = rival.lowest, rival.highest
+    best = save(image, rival, low)
+    while low < high and len(best) <= size:
+        middle = (low + high + 1) // 2
+        data = save(image, rival, middle)
+        if len(data) <= size:
+            low, best = middle, data
+        else:
+            high = middle - 1
+    return best, low
 
 
 def shrink(image: Image.Image, factor: float) -> Image.Image:

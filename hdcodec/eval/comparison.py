@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from PIL import Image
 
 from hdcodec._errors import HdcError
-from hdcodec.eval.codecs import RIVALS, Rival, restore, rival_parts, rival_version, save, shrink
+from hdcodec.eval.codecs import (
+    RIVALS,
+    largest_within,
+    restore,
+    rival_parts,
+    rival_version,
+    shrink,
+)
 from hdcodec.eval.metrics import METRICS, Reference, torch_device
 from hdcodec.perceptual import is_installed
 
-TOP = 100
 PLAIN_METRICS = ("psnr", "ssim", "msssim")
 NETWORK_METRICS = ("lpips_alex", "dists")
 
@@ -93,22 +99,6 @@ class Subject:
         data, quality = largest_within(shrink(self.image, factor), RIVALS[base], size)
         decoded = restore(data, self.image.size)
         return self.coded(name, decoded, len(data), quality, len(data) <= size)
-
-
-def largest_within(image: Image.Image, rival: Rival, size: int) -> tuple[bytes, int]:
-    """The file closest to `size` bytes from below, and its quality; else that of lowest quality."""
-    low, high = round(rival.ladders[1][0]), TOP
-    best, quality = save(image, rival, low), low
-    while low < high and len(best) <= size:
-        middle = (low + high + 1) // 2
-        data = save(image, rival, middle)
-        if len(data) > size:
-            high = middle - 1
-            continue
-        low = middle
-        if len(data) >= len(best):
-            best, quality = data, middle
-    return best, quality
 
 
 def winners(entries: Iterable[Entry]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdcodec.eval._optional import need
+from hdcodec._errors import HdcError
 
 Floats = NDArray[np.float64]
 
@@ -59,5 +59,10 @@ def bd_rate(
 
 
 def pchip(x: Floats, y: Floats) -> Any:
-    """The monotone interpolant through at least two points of rising x."""
-    return need("scipy.interpolate", "scipy").PchipInterpolator(x, y)
+    """The monotone interpolant through at least two points of rising x. Raises HdcError where scipy
+    is not installed."""
+    try:
+        from scipy.interpolate import PchipInterpolator
+    except ImportError as error:
+        raise HdcError("measuring needs scipy: pip install 'hdcodec[eval]'") from error
+    return PchipInterpolator(x, y)

@@ -1,7 +1,7 @@
 """The pictures of a run on which one codec did worst and best, decoded once more to be seen."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +56,11 @@ def gallery(
         ranked = _ranked(found, metric)
         if ranked:
             count = min(EACH, len(ranked) // 2)
-            seen = _Examples(curve, {path.name: path for path in paths}, files or Files())
-            worst = list(seen.of(ranked[: max(1, count)]))
-            best = list(seen.of(ranked[::-1][:count]))
+            places, kept = {path.name: path for path in paths}, files or Files()
+            worst, best = (
+                list(_examples(some, curve, places, kept))
+                for some in (ranked[: max(1, count)], ranked[::-1][:count])
+            )
             return Gallery(curve.name, setting, metric, worst, best)
     return None
 
@@ -66,22 +68,18 @@ def gallery(
 def _ranked(rows: Iterable[Point], metric: str) -> list[Point]:
     """The rows in which the metric is a number, worst first."""
     known = [row for row in rows if math.isfinite(row[metric])]
-    return sorted(known, key=lambda row: row[metric], reverse=not METRICS[metric].higher_is_better)
+    return sorted(known, key=lambda row: METRICS[metric].sign * float(row[metric]))
 
 
-@dataclass(frozen=True)
-class _Examples:
-    curve: Curve
-    paths: dict[str, Path]
-    files: Files
-
-    def of(self, rows: Iterable[Point]) -> Iterator[Example]:
-        for row in rows:
-            try:
-                original = Original.load(self.paths[row["image"]])
-                file = self.files.get(original, self.curve, row["setting"])
-                decoded = self.curve.decode(file.data, original.image.size)
-            except CODING_FAULTS:
-                continue
-            factor = max(1.0, math.sqrt(row["width"] * row["height"] / SHOWN_PIXELS))
-            yield Example(row, shrink(original.image, factor), shrink(decoded, factor), factor)
+def _examples(
+    rows: Iterable[Point], curve: Curve, paths: Mapping[str, Path], files: Files
+) -> Iterator[Example]:
+    for row in rows:
+        try:
+            original = Original.load(paths[row["image"]])
+            file = files.get(original, curve, row["setting"])
+            decoded = curve.decode(file.data, original.image.size)
+        except CODING_FAULTS:
+            continue
+        factor = max(1.0, math.sqrt(row["width"] * row["height"] / SHOWN_PIXELS))
+        yield Example(row, shrink(original.image, factor), shrink(decoded, factor), factor)

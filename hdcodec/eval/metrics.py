@@ -28,6 +28,11 @@ class Metric:
     digits: int
     min_side: int
 
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied with so that higher is better."""
+        return 1 if self.higher_is_better else -1
+
 
 METRICS = {
     "psnr": Metric("PSNR", True, 2, 1),

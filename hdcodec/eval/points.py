@@ -4,8 +4,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,9 +61,8 @@ class Store:
         """Keeps a row, on disk before this returns."""
         self._rows[key(row)] = row
         if self.path:
-            line = json.dumps({name: finite(value) for name, value in row.items()})
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+                file.write(f"{json.dumps(finite(row))}\n")
 
 
 class Encoded(NamedTuple):
@@ -106,8 +105,8 @@ def run(
     `advance` is told the name of every point that is done. A picture or point that fails is left
     out and `fail` is told why; without `fail` its error is raised.
     """
-    kept = store or Store(), files or Files()
-    plan = _Plan(curves, tuple(names), *kept, weights, device, advance, fail)
+    store, files = store or Store(), files or Files()
+    plan = _Plan(curves, tuple(names), store, files, weights, device, advance, fail)
     return [row for path in paths for row in plan.picture(path)]
 
 
@@ -121,6 +120,7 @@ class _Plan:
     device: str
     advance: Callable[[str], None]
     fail: Callable[[str], None] | None
+    warm: set[str] = field(default_factory=set)
 
     def picture(self, path: Path) -> Iterator[Point]:
         try:
@@ -152,9 +152,9 @@ class _Plan:
 
     def _code(self, original: Original, curve: Curve, setting: float) -> tuple[Point, Image.Image]:
         """The row without its metrics, and the decoded picture."""
-        if curve.name not in self._warm:
+        if curve.name not in self.warm:
             curve.warm(original.image)
-            self._warm.add(curve.name)
+            self.warm.add(curve.name)
         file = self.files.get(original, curve, setting)
         started = time.perf_counter()
         decoded = curve.decode(file.data, original.image.size)
@@ -179,9 +179,6 @@ class _Plan:
         if self.fail is None:
             raise error
         self.fail(f"{what}: {error}")
-
-    def __post_init__(self) -> None:
-        self._warm: set[str] = set()
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -216,6 +213,9 @@ def end_line(path: Path) -> None:
             file.write(b"\n")
 
 
-def finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: null stands for both."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def finite(row: Mapping[str, Any]) -> Point:
+    """A row for JSON, which has no infinity and no NaN: null stands for both."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }

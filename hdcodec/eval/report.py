@@ -1,10 +1,9 @@
-"""Tables for people, one object for programs, and a plot."""
+"""Tables for people, and one object for programs."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -12,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from hdcodec.eval import summary
-from hdcodec.eval._optional import need
 from hdcodec.eval.metrics import METRICS
 from hdcodec.eval.points import Point, finite
 
 WIDTH = 240
 MISSING = "-"
+
+Means = dict[str, tuple[float, int]]
+"""Of metrics, each with the number of pictures in it."""
 
 
 @dataclass(frozen=True)
@@ -47,48 +48,29 @@ class Report:
         console = Console(file=StringIO(), width=WIDTH, color_system=None)
         return "\n".join(_markdown(console, table) for table in self.tables().values())
 
-    def write(self, folder: Path) -> None:
-        """Puts tables.md and rates.png there."""
-        (folder / "tables.md").write_text(self.markdown(), encoding="utf-8")
-        if self.rows:
-            plot(self.rows, self.names, folder / "rates.png")
-
     def as_object(self) -> dict[str, Any]:
         """The numbers of the tables for JSON; null where there is none."""
-        settings = [{k: finite(v) for k, v in row.items()} for row in self._settings()]
-        at = [
-            {"codec": codec, "bpp": bpp} | {k: counted(pair) for k, pair in values.items()}
-            for codec, bpp, values in self._at_rates()
+        at = [{"codec": c, "bpp": bpp} | _counted(found) for c, bpp, found in self._at_rates()]
+        bd = [
+            {"codec": c, "anchor": self.anchor} | _counted(found) for c, found in self._bd_rates()
         ]
-        differences = [
-            {"codec": codec, "anchor": self.anchor}
-            | {k: counted(pair) for k, pair in pairs.items()}
-            for codec, pairs in self._bd_rates()
-        ]
-        return {
-            "images": self._images,
-            "settings": settings,
-            "at_bpp": at,
-            "bd_rate": differences,
-        }
+        settings = [finite(row) for row in summary.per_setting(self.rows)]
+        return {"images": self._images, "settings": settings, "at_bpp": at, "bd_rate": bd}
 
     @property
     def _images(self) -> int:
         return len({row["image"] for row in self.rows})
 
-    def _settings(self) -> list[Point]:
-        return summary.per_setting(self.rows)
-
-    def _at_rates(self) -> list[tuple[str, float, dict[str, tuple[float, int]]]]:
-        split = {c: summary.of(self.rows, codec=c) for c in summary.codecs(self.rows)}
+    def _at_rates(self) -> list[tuple[str, float, Means]]:
+        split = summary.by_codec(self.rows)
         return [
             (codec, bpp, {name: summary.mean_at(rows, name, bpp) for name in self.names})
             for bpp in self.rates
             for codec, rows in split.items()
         ]
 
-    def _bd_rates(self) -> list[tuple[str, dict[str, tuple[float, int]]]]:
-        split = {c: summary.of(self.rows, codec=c) for c in summary.codecs(self.rows)}
+    def _bd_rates(self) -> list[tuple[str, Means]]:
+        split = summary.by_codec(self.rows)
         anchor = split.pop(self.anchor, None) if self.anchor else None
         if anchor is None:
             return []
@@ -100,7 +82,7 @@ class Report:
     def _settings_table(self) -> Table:
         heads = ["setting", "images", "bytes", "bpp", *self._titles(), "encode s", "decode s"]
         table = grid("codec", heads)
-        for row in self._settings():
+        for row in summary.per_setting(self.rows):
             cells = [f"{row['setting']:g}", str(row["images"]), f"{row['bytes']:.0f}"]
             cells += [f"{row['bpp']:.4f}", *(number(name, row[name]) for name in self.names)]
             cells += [f"{row[name]:.2f}" for name in ("encode_seconds", "decode_seconds")]
@@ -146,36 +128,14 @@ def _markdown(console: Console, table: Table) -> str:
 
 
 def number(name: str, value: float) -> str:
-    """A metric's value with its digits, or a dash for NaN."""
+    """A metric's value with its digits, ∞, or a dash for NaN."""
+    if math.isinf(value):
+        return "∞"
     return MISSING if math.isnan(value) else f"{value:.{METRICS[name].digits}f}"
 
 
-def counted(pair: tuple[float, int]) -> dict[str, Any]:
-    """A mean and the number of pictures in it, for JSON."""
-    return {"value": finite(pair[0]), "images": pair[1]}
-
-
-def plot(rows: Sequence[Point], names: Sequence[str], target: Path) -> None:
-    """Writes a PNG: one panel per metric, mean value against mean bpp (logarithmic) per setting."""
-    sheet = need("matplotlib.figure", "matplotlib").Figure(
-        figsize=(5.5 * len(names), 5), layout="constrained"
-    )
-    means = summary.per_setting(rows)
-    for axes, name in zip(sheet.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        for codec in summary.codecs(means):
-            points = sorted((row["bpp"], row[name]) for row in summary.of(means, codec=codec))
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=codec)
-        _dress(axes, name)
-    sheet.axes[0].legend()
-    sheet.savefig(target, dpi=110)
-
-
-def _dress(axes: Any, name: str) -> None:
-    ticker = need("matplotlib.ticker", "matplotlib")
-    axes.set(xscale="log", xlabel="bits per pixel (whole file)", title=METRICS[name].title)
-    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
-    axes.grid(alpha=0.3, which="both")
-    if not METRICS[name].higher_is_better:
-        axes.invert_yaxis()
+def _counted(means: Means) -> dict[str, Any]:
+    """For JSON."""
+    return {
+        name: finite({"value": value, "images": images}) for name, (value, images) in means.items()
+    }

@@ -17,6 +17,11 @@ def codecs(rows: Iterable[Point]) -> list[str]:
     return list(dict.fromkeys(row["codec"] for row in rows))
 
 
+def by_codec(rows: Sequence[Point]) -> dict[str, list[Point]]:
+    """The rows of each codec, in the order they come."""
+    return {codec: of(rows, codec=codec) for codec in codecs(rows)}
+
+
 def of(rows: Iterable[Point], **wanted: Any) -> list[Point]:
     """The rows whose fields have the wanted values."""
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
@@ -49,12 +54,8 @@ def mean_at(rows: Sequence[Point], metric: str, bpp: float) -> tuple[float, int]
 
     Each picture's own curve is read there, then the pictures that reach it are averaged.
     """
-    sign = 1 if METRICS[metric].higher_is_better else -1
-    values = [
-        sign * float(curves.at_rate(rates, qualities, [bpp])[0])
-        for rates, qualities in _per_image(rows, metric).values()
-    ]
-    return mean(values)
+    values = [curves.at_rate(*curve, [bpp])[0] for curve in _per_image(rows, metric).values()]
+    return mean([METRICS[metric].sign * float(value) for value in values])
 
 
 def bd_rate(rows: Sequence[Point], anchor: Sequence[Point], metric: str) -> tuple[float, int]:
@@ -68,10 +69,10 @@ def bd_rate(rows: Sequence[Point], anchor: Sequence[Point], metric: str) -> tupl
 
 
 def _per_image(rows: Iterable[Point], metric: str) -> dict[str, tuple[list[float], list[float]]]:
-    sign = 1 if METRICS[metric].higher_is_better else -1
+    """The rates and the qualities of each picture; of a distance its negative."""
     found: dict[str, tuple[list[float], list[float]]] = {}
     for row in rows:
         rates, qualities = found.setdefault(row["image"], ([], []))
         rates.append(row["bpp"])
-        qualities.append(sign * row[metric])
+        qualities.append(METRICS[metric].sign * row[metric])
     return found

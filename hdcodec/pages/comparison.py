@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from hdcodec import __version__
 from hdcodec.eval.comparison import Entry, winners
 from hdcodec.eval.metrics import METRICS
+from hdcodec.eval.points import finite
 from hdcodec.eval.report import number
 from hdcodec.pages._document import document
 from hdcodec.pages._elements import Markup, element, table
@@ -51,9 +51,8 @@ def facts(original: Image.Image, entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    values = {name: v if math.isfinite(v) else None for name, v in entry.metrics.items()}
     sizes = {"codec": entry.codec, "bytes": entry.bytes, "bpp": entry.bpp}
-    return sizes | {"quality": entry.quality, "within": entry.within} | values
+    return sizes | {"quality": entry.quality, "within": entry.within} | finite(entry.metrics)
 
 
 def title(codec: str) -> str:
@@ -129,12 +128,7 @@ def _remark(entry: Entry, budget: int) -> Markup:
 def _value(entry: Entry, name: str, best: Mapping[str, float]) -> Markup:
     value = entry.metrics[name]
     wins = entry.within and value == best.get(name)
-    return element("td", figure(name, value), class_="best" if wins else None)
-
-
-def figure(metric: str, value: float) -> str:
-    """A metric's value to show, with so many digits as it has; - where it is not defined."""
-    return "∞" if math.isinf(value) else number(metric, value)
+    return element("td", number(name, value), class_="best" if wins else None)
 
 
 def _rules(entries: Sequence[Entry]) -> list[str]:

@@ -120,9 +120,7 @@ def _card(example: Example, shown: Gallery) -> Markup:
 
 
 def _rows(rows: Sequence[Point], points: str | None) -> Iterator[Markup]:
-    lines = "".join(
-        json.dumps({name: finite(value) for name, value in row.items()}) + "\n" for row in rows
-    )
+    lines = "".join(f"{json.dumps(finite(row))}\n" for row in rows)
     within = element("a", "The rows behind this page", href=data_uri(LINES, lines.encode()),
                      download="rows.jsonl")  # fmt: skip
     beside = [", and ", element("a", points, href=points), " beside it with all there are"]
