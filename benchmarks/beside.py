@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import click
+import numpy as np
 
 from hdcodec.eval import METRICS, Point
-from hdcodec.eval.summary import bd_rate, codecs, mean, mean_at, of
+from hdcodec.eval.summary import bd_rate, codecs, mean_at, of
 
 OWN = "own"
 
@@ -36,68 +35,39 @@ def read(path: Path) -> list[Point]:
     return [row | {"image": "".join(filter(str.isdigit, str(row["image"])))} for row in rows]
 
 
-def having(rows: list[Point], metric: str) -> list[Point]:
-    """The points at which a metric was measured."""
-    return [row for row in rows if row.get(metric) is not None]
-
-
-def show(value: tuple[float, int], digits: int) -> str:
-    """A mean and its number of pictures, as a cell of a table."""
-    return f"{value[0]:.{digits}f} ({value[1]})" if value[1] else "-"
+def measured(row: Point, metric: str) -> bool:
+    """Whether a point has a metric."""
+    return row.get(metric) is not None
 
 
 def pairs(ours: list[Point], theirs: list[Point], metric: str, rate: str) -> Pairs:
-    """A metric of one picture, ours and theirs, at a rate or at each of our own."""
-    if rate == OWN:
-        return [(row[metric], mean_at(theirs, metric, row["bpp"])[0]) for row in ours]
-    return [(mean_at(ours, metric, float(rate))[0], mean_at(theirs, metric, float(rate))[0])]
-
-
-def difference(found: Pairs, percent: bool) -> tuple[float, int]:
-    """The mean gap of pairs where both are known, or its share of the mean of the second, and their
-    number."""
-    known = both_known(found)
-    gap, count = mean([mine - other for mine, other in known])
-    share = 100 / mean([other for _, other in known])[0] if percent else 1.0
-    return share * gap, count
-
-
-def average(found: Pairs, metric: str, percent: bool) -> str:
-    """The difference of all pairs, as a cell of a table."""
-    return show(difference(found, percent), digits_of(metric, percent))
-
-
-def spread(found: Pairs, metric: str, percent: bool) -> str:
-    """The lowest and the highest difference of single pairs, as a cell of a table."""
-    digits = digits_of(metric, percent)
-    gaps = [difference([pair], percent)[0] for pair in both_known(found)]
-    return f"{min(gaps):.{digits}f} to {max(gaps):.{digits}f} ({len(gaps)})" if gaps else "-"
-
-
-def both_known(found: Pairs) -> Pairs:
-    """The pairs of two numbers."""
+    """A metric of each picture of both, ours and theirs, at a rate or at each of our own, without
+    those that one of them has not."""
+    found = []
+    for image in sorted({row["image"] for row in ours} & {row["image"] for row in theirs}):
+        mine, other = of(ours, image=image), of(theirs, image=image)
+        if rate == OWN:
+            found += [(row[metric], mean_at(other, metric, row["bpp"])[0]) for row in mine]
+        else:
+            found.append(tuple(mean_at(rows, metric, float(rate))[0] for rows in (mine, other)))
     return [pair for pair in found if not math.isnan(pair[0] - pair[1])]
 
 
-def digits_of(metric: str, percent: bool) -> int:
-    """Digits after the point of a difference."""
-    return 1 if percent else METRICS[metric].digits
+def difference(found: Pairs, percent: bool) -> float:
+    """The mean gap of pairs, or its share of the mean of the second."""
+    ours, theirs = np.mean(found, axis=0)
+    return float(100 * (ours / theirs - 1) if percent else ours - theirs)
 
 
-def differences(
-    ours: list[Point],
-    theirs: list[Point],
-    metric: str,
-    rates: list[str],
-    cell: Callable[[Pairs, str], str],
-) -> list[str]:
-    """Rate difference, then the `cell` of the pairs of a metric at each rate."""
-    pictures = {row["image"] for row in ours} & {row["image"] for row in theirs}
-    both = [(of(ours, image=name), of(theirs, image=name)) for name in sorted(pictures)]
-    cells = [show(bd_rate(ours, theirs, metric), 1)]
-    for rate in rates:
-        cells.append(cell([pair for each in both for pair in pairs(*each, metric, rate)], metric))
-    return cells
+def cell(found: Pairs, metric: str, percent: bool, spread: bool) -> str:
+    """The difference of all pairs, or the lowest and the highest of single ones."""
+    if not found:
+        return "-"
+    parts = [[pair] for pair in found] if spread else [found]
+    gaps = sorted(difference(part, percent) for part in parts)
+    ends = (gaps[0], gaps[-1]) if spread else gaps
+    digits = 1 if percent else METRICS[metric].digits
+    return f"{' to '.join(f'{gap:.{digits}f}' for gap in ends)} ({len(found)})"
 
 
 @click.command()
@@ -107,7 +77,7 @@ def differences(
 @click.option("--codec", "wanted", multiple=True, help="Codecs of POINTS; all unless given.")
 @click.option("--bpp", default="0.02,0.03,0.05,0.1", help="Rates, joined by commas.")
 @click.option("--percent", is_flag=True, help="Differences in percent of the anchor's metric.")
-@click.option("--spread", "single", is_flag=True, help="Lowest and highest instead of means.")
+@click.option("--spread", is_flag=True, help="Lowest and highest instead of means.")
 def main(
     points: Path,
     curves: Path,
@@ -115,10 +85,9 @@ def main(
     wanted: tuple[str, ...],
     bpp: str,
     percent: bool,
-    single: bool,
+    spread: bool,
 ) -> None:
     """Print POINTS beside CURVES."""
-    cell = partial(spread if single else average, percent=percent)
     ours, others, rates = read(points), read(curves), bpp.split(",")
     print(f"| codec | anchor | metric | BD-rate % | {' | '.join(f'at {r}' for r in rates)} |")
     print("|" + "---|" * (4 + len(rates)))
@@ -126,10 +95,14 @@ def main(
         for anchor in anchors:
             names = anchor.split(",")
             for metric in METRICS:
-                mine = having(of(ours, codec=codec), metric)
-                theirs = having([row for row in others if row["codec"] in names], metric)
-                cells = differences(mine, theirs, metric, rates, cell)
-                if any(cell != "-" for cell in cells):
+                mine = [row for row in of(ours, codec=codec) if measured(row, metric)]
+                theirs = [row for row in others if row["codec"] in names and measured(row, metric)]
+                saved, count = bd_rate(mine, theirs, metric)
+                cells = [f"{saved:.1f} ({count})" if count else "-"]
+                cells += [
+                    cell(pairs(mine, theirs, metric, r), metric, percent, spread) for r in rates
+                ]
+                if any(text != "-" for text in cells):
                     print(f"| {codec} | {anchor} | {metric} | {' | '.join(cells)} |")
 
 

@@ -1,7 +1,6 @@
 """The library in a fresh interpreter beside the command, on an idle machine and on a busy one.
 
-    python benchmarks/library.py PICTURE
-    python benchmarks/library.py PICTURE --busy 2
+    python benchmarks/library.py PICTURE [--runs 5] [--busy 2]
 
 Both compress and decompress one picture in processes of their own, by turns. With `--busy` so many
 other processes keep a core busy meanwhile.
@@ -9,17 +8,13 @@ other processes keep a core busy meanwhile.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import click
+from measuring import seconds, table
 
 LIBRARY = {
     "compress": "import hdcodec, sys; from PIL import Image; "
@@ -28,52 +23,34 @@ LIBRARY = {
     "hdcodec.decompress(open(sys.argv[1], 'rb').read(), device='cpu').save(sys.argv[2])",
     "info": "import hdcodec, sys; hdcodec.info(open(sys.argv[1], 'rb').read())",
 }
-SETTINGS = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-@contextmanager
-def busy() -> Iterator[None]:
-    """A process that does nothing but count."""
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def seconds(command: list[str]) -> float:
-    """Of a whole process, without settings of threads from outside."""
-    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    start = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
-
-
-def pairs(work: str, files: list[str], runs: int) -> tuple[list[float], list[float]]:
-    """Seconds of the command and of the library, by turns, after one of each that counts not."""
+def compare(work: str, files: list[str], runs: int) -> dict[str, object]:
+    """Median seconds of the command and of the library, after one of each that does not count."""
     options = ["--force", "--device", "cpu"] if work != "info" else []
     command = [sys.executable, "-m", "hdcodec", work, *files, *options]
     library = [sys.executable, "-c", LIBRARY[work], *files]
-    found = [(seconds(command), seconds(library)) for _ in range(runs + 1)][1:]
-    return [pair[0] for pair in found], [pair[1] for pair in found]
+    pairs = [(seconds(command), seconds(library)) for _ in range(runs + 1)][1:]
+    one, other = map(statistics.median, zip(*pairs, strict=True))
+    figures = {"command s": one, "library s": other, "ratio": other / one}
+    return {"": work} | {name: f"{value:.2f}" for name, value in figures.items()}
 
 
 @click.command()
-@click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False))
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--busy", "others", type=click.IntRange(0), default=0, help="Busy processes beside.")
-def main(picture: Path, runs: int, others: int) -> None:
+@click.option("--busy", type=click.IntRange(0), default=0, help="Busy processes beside.")
+def main(picture: str, runs: int, busy: int) -> None:
     """Print a table of medians for PICTURE."""
-    print("| | command s | library s | ratio |\n|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        for _ in range(others):
-            stack.enter_context(busy())
-        packed, again = f"{folder}/a.hdc", f"{folder}/b.png"
-        files = {"compress": [str(picture), packed], "decompress": [packed, again]}
-        for work in LIBRARY:
-            command, library = map(statistics.median, pairs(work, files.get(work, [packed]), runs))
-            print(f"| {work} | {command:.2f} | {library:.2f} | {library / command:.2f} |")
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            packed = f"{folder}/a.hdc"
+            files = {"compress": [picture, packed], "decompress": [packed, f"{folder}/b.png"]}
+            print(table([compare(work, files.get(work, [packed]), runs) for work in LIBRARY]))
+    finally:
+        for process in others:
+            process.kill()
 
 
 if __name__ == "__main__":
