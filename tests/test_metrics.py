@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from hdcodec import HdcError, WeightsError
 from hdcodec.eval import METRICS, Reference, measure
-from hdcodec.perceptual import DISTS, LPIPS, load_backbone, load_dists, load_lpips
+from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 
 Net = LPIPS | DISTS
 
@@ -30,9 +30,9 @@ TRAINED = {
 
 
 LOADERS: dict[str, Callable[[Path], Net]] = {
-    "lpips_alex": lambda folder: load_lpips("alex", folder),
-    "lpips_vgg": lambda folder: load_lpips("vgg", folder),
-    "dists": load_dists,
+    "lpips_alex": lambda folder: find_lpips("alex", folder),
+    "lpips_vgg": lambda folder: find_lpips("vgg", folder),
+    "dists": find_dists,
 }
 
 
@@ -186,7 +186,7 @@ def test_dists_has_the_gradient_that_autograd_finds(
     kind: torch.dtype,
     clear: torch.Tensor | None,
 ) -> None:
-    net = load_dists(random_weights)
+    net = find_dists(random_weights)
     generator = torch.Generator().manual_seed(0)
     noise = 0.01 * torch.randn(2, 3, 64, 64, generator=generator)
     pictures = pair if clear is None else (clear, clear - noise.abs())
@@ -206,7 +206,7 @@ def test_dists_has_the_gradient_that_autograd_finds(
 
 
 def test_bare_backbone_gives_the_taps(random_weights: Path) -> None:
-    backbone = load_backbone("vgg", random_weights)
+    backbone = find_lpips("vgg", random_weights).backbone
     taps = backbone(torch.rand(1, 3, 32, 48))
     assert backbone.channels == CHANNELS["vgg"] == tuple(t.shape[1] for t in taps)
     assert [tuple(t.shape[2:]) for t in taps] == [(32, 48), (16, 24), (8, 12), (4, 6), (2, 3)]
@@ -234,13 +234,13 @@ def test_incomplete_and_foreign_tensors_are_named(random_weights: Path, tmp_path
     good = load_file(random_weights / file.name)
     save_file({k: v for k, v in good.items() if k != "conv3.bias"}, file)
     with pytest.raises(WeightsError, match=r"has no conv3\.bias"):
-        load_lpips("alex", tmp_path)
+        find_lpips("alex", tmp_path)
     save_file(good | {"conv1.weight": torch.zeros(192, 64, 3, 3)}, file)
     with pytest.raises(WeightsError, match="conv1"):
-        load_lpips("alex", tmp_path)
+        find_lpips("alex", tmp_path)
     save_file(good | {"lin4": torch.zeros(255)}, file)
     with pytest.raises(WeightsError, match="255"):
-        load_lpips("alex", tmp_path)
+        find_lpips("alex", tmp_path)
 
 
 def test_values_of_the_trained_networks(photos: dict[str, Image.Image]) -> None:

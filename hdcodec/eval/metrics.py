@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from hdcodec._errors import HdcError
-from hdcodec.eval import _ssim
+from hdcodec.eval._ssim import ms_ssim, ssim
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 
 Pixels = NDArray[np.uint8]
@@ -42,6 +42,8 @@ METRICS = {
     "lpips_vgg": Metric("LPIPS-VGG", False, 4, 16),
     "dists": Metric("DISTS", False, 4, 16),
 }
+
+SIMILARITIES = {"ssim": ssim, "msssim": ms_ssim}
 
 # Up to this many pixels an original's activations are kept (400 bytes a pixel and network).
 KEEP_PIXELS = 1 << 20
@@ -89,19 +91,16 @@ class Reference:
             raise HdcError(f"pictures differ in size: {w}x{h} and {ow}x{oh}")
         return {name: self._metric(name, other) for name in self.names}
 
+    @torch.inference_mode()
     def _metric(self, name: str, other: Pixels) -> float:
         if min(other.shape[:2]) < METRICS[name].min_side:
             return math.nan
         if name == "psnr":
             return psnr(self._pixels, other)
-        if name in ("ssim", "msssim"):
-            return similarity(name, self._pixels, other, self.device)
-        return self._distance(name, other)
-
-    @torch.inference_mode()
-    def _distance(self, name: str, other: Pixels) -> float:
-        net = network(name, self.weights, self.device)
         with torch.backends.cudnn.flags(allow_tf32=False):
+            if name in SIMILARITIES:
+                return SIMILARITIES[name](*(batch(p, self.device) for p in (self._pixels, other)))
+            net = network(name, self.weights, self.device)
             mine = self._kept.get(name) or net.features(batch(self._pixels, self.device))
             if other.shape[0] * other.shape[1] <= KEEP_PIXELS:
                 self._kept[name] = mine
@@ -135,14 +134,6 @@ def psnr(a: Pixels, b: Pixels) -> float:
     """Peak signal-to-noise ratio in dB over R, G and B together."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 10 * math.log10(255**2 / error) if error else math.inf
-
-
-@torch.inference_mode()
-def similarity(name: str, a: Pixels, b: Pixels, device: str = "cpu") -> float:
-    """Structural similarity over R, G and B: "ssim" on one scale, "msssim" on five."""
-    function = _ssim.ssim if name == "ssim" else _ssim.ms_ssim
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        return function(batch(a, device), batch(b, device))
 
 
 @lru_cache(maxsize=8)

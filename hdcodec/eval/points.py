@@ -5,9 +5,10 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from PIL import Image
 
@@ -20,6 +21,7 @@ from hdcodec.eval.metrics import Reference
 # codec, version, setting, image, digest, width, height, bytes, bpp, encode_seconds,
 # decode_seconds, and one number per metric
 Point = dict[str, Any]
+T = TypeVar("T")
 Key = tuple[str, str, float, str, str]
 CODING_FAULTS = (HdcError, OSError, ValueError, RuntimeError)
 
@@ -105,80 +107,65 @@ def run(
     `advance` is told the name of every point that is done. A picture or point that fails is left
     out and `fail` is told why; without `fail` its error is raised.
     """
-    store, files = store or Store(), files or Files()
-    plan = _Plan(curves, tuple(names), store, files, weights, device, advance, fail)
-    return [row for path in paths for row in plan.picture(path)]
+    store, files, warm = store or Store(), files or Files(), set[str]()
+    rows: list[Point] = []
 
-
-@dataclass
-class _Plan:
-    curves: Sequence[Curve]
-    names: tuple[str, ...]
-    store: Store
-    files: Files
-    weights: str | None
-    device: str
-    advance: Callable[[str], None]
-    fail: Callable[[str], None] | None
-    warm: set[str] = field(default_factory=set)
-
-    def picture(self, path: Path) -> Iterator[Point]:
+    def attempt(what: str, work: Callable[[], T]) -> T | None:
         try:
-            original = Original.load(path)
-        except HdcError as error:
-            self._failed(path.name, error)
-            return
-        reference = Reference(original.image, self.names, weights=self.weights, device=self.device)
-        for curve in self.curves:
-            for setting in curve.settings:
-                yield from self._point(original, reference, curve, setting)
+            return work()
+        except CODING_FAULTS as error:
+            if fail is None:
+                raise
+            fail(f"{what}: {error}")
+            return None
 
-    def _point(
-        self, original: Original, reference: Reference, curve: Curve, setting: float
-    ) -> Iterator[Point]:
-        point = f"{original.name} {curve.name} {setting:g}"
-        wanted = (curve.name, curve.version, setting, original.name, original.digest)
-        row = self.store.get(wanted, self.names)
-        if row is None:
-            try:
-                row, decoded = self._code(original, curve, setting)
-            except CODING_FAULTS as error:
-                self._failed(point, error)
-                return
-            row |= reference.compare(decoded)
-            self.store.add(row)
-        self.advance(point)
-        yield row
+    for path in paths:
+        original = attempt(path.name, partial(Original.load, path))
+        if original is None:
+            continue
+        reference = Reference(original.image, names, weights=weights, device=device)
+        for curve, setting in ((c, s) for c in curves for s in c.settings):
+            name = f"{original.name} {curve.name} {setting:g}"
+            wanted = (curve.name, curve.version, setting, original.name, original.digest)
+            row = store.get(wanted, names)
+            if row is None:
+                coded = attempt(name, partial(_coded, original, curve, setting, files, warm))
+                if coded is None:
+                    continue
+                row = coded[0] | reference.compare(coded[1])
+                store.add(row)
+            advance(name)
+            rows.append(row)
+    return rows
 
-    def _code(self, original: Original, curve: Curve, setting: float) -> tuple[Point, Image.Image]:
-        """The row without its metrics, and the decoded picture."""
-        if curve.name not in self.warm:
-            curve.warm(original.image)
-            self.warm.add(curve.name)
-        file = self.files.get(original, curve, setting)
-        started = time.perf_counter()
-        decoded = curve.decode(file.data, original.image.size)
-        seconds = time.perf_counter() - started
-        width, height = original.image.size
-        row = {
-            "codec": curve.name,
-            "version": curve.version,
-            "setting": setting,
-            "image": original.name,
-            "digest": original.digest,
-            "width": width,
-            "height": height,
-            "bytes": len(file.data),
-            "bpp": len(file.data) * 8 / (width * height),
-            "encode_seconds": file.seconds,
-            "decode_seconds": seconds,
-        }
-        return row, decoded
 
-    def _failed(self, what: str, error: Exception) -> None:
-        if self.fail is None:
-            raise error
-        self.fail(f"{what}: {error}")
+def _coded(
+    original: Original, curve: Curve, setting: float, files: Files, warm: set[str]
+) -> tuple[Point, Image.Image]:
+    """The row without its metrics, and the decoded picture. `warm`: curves that need no first
+    run any more."""
+    if curve.name not in warm:
+        curve.warm(original.image)
+        warm.add(curve.name)
+    file = files.get(original, curve, setting)
+    started = time.perf_counter()
+    decoded = curve.decode(file.data, original.image.size)
+    seconds = time.perf_counter() - started
+    width, height = original.image.size
+    row = {
+        "codec": curve.name,
+        "version": curve.version,
+        "setting": setting,
+        "image": original.name,
+        "digest": original.digest,
+        "width": width,
+        "height": height,
+        "bytes": len(file.data),
+        "bpp": len(file.data) * 8 / (width * height),
+        "encode_seconds": file.seconds,
+        "decode_seconds": seconds,
+    }
+    return row, decoded
 
 
 def picture_files(folder: Path) -> list[Path]:

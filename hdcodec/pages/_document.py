@@ -19,18 +19,25 @@ from hdcodec.pages._elements import Markup, element, joined
 WEBP_MAX_SIDE = 16383
 
 
-def document(title: str, *content: Markup, facts: Mapping[str, object]) -> bytes:
-    """A page with `content` in its middle, and `facts` as JSON for programs that read it.
+def document(
+    title: str, heading: str, lead: Markup, *content: Markup, facts: Mapping[str, object]
+) -> bytes:
+    """A page with a `lead` under its heading, `content` below, and `facts` as JSON for programs.
 
     The policy in its head keeps a browser from fetching or running anything else.
     """
     script = _asset("page.js")
+    body = (
+        element("header", element("h1", heading), lead),
+        element("main", *content),
+        element("footer", f"Made by hdcodec {__version__}."),
+    )
     text = Template(_asset("page.html")).substitute(
         title=escape(title),
         style=_asset("page.css"),
         script=script,
         script_hash=f"sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
-        body=joined(content),
+        body=joined(body),
         facts=json.dumps(facts, allow_nan=False).replace("<", "\\u003c"),
         version=__version__,
     )

@@ -48,7 +48,8 @@ def chart(title: str, x_title: str, curves: Sequence[PlotCurve], *, falling: boo
     x_ticks = log_ticks(min(p.x for p in points), max(p.x for p in points))
     y_ticks = ticks(min(p.y for p in points), max(p.y for p in points))
     lowest, highest = (y_ticks[-1], y_ticks[0]) if falling else (y_ticks[0], y_ticks[-1])
-    low, high = (math.log(end) for end in _range(points, x_ticks))
+    xs = [*(p.x for p in points), *x_ticks]
+    low, high = math.log(min(xs) / 1.06), math.log(max(xs) * 1.06)
     x = _scale(low, high, LEFT, WIDTH - RIGHT)
     y = _scale(lowest, highest, HEIGHT - BOTTOM, TOP)
     drawing = element(
@@ -72,12 +73,6 @@ def legend(names: Iterable[str]) -> Markup:
         sample = element("svg", line, _mark(13, 7, colour), viewBox="0 0 26 14", aria_hidden="true")
         items.append(element("li", sample, element("span", name), class_=_class(colour)))
     return element("ul", *items, class_="legend")
-
-
-def _range(points: Iterable[PlotPoint], inside: Sequence[float]) -> tuple[float, float]:
-    """Ends of the x axis: a little beyond all points, and the ticks."""
-    xs = [*(point.x for point in points), *inside]
-    return min(xs) / 1.06, max(xs) * 1.06
 
 
 def _scale(start: float, end: float, first: float, last: float) -> Scale:

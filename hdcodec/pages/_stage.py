@@ -48,10 +48,12 @@ def stage(slides: Sequence[Slide], label: str) -> Markup:
         class_="divider", role="slider", tabindex=0, aria_label="Divider between left and right",
         aria_valuemin=0, aria_valuemax=100, aria_valuenow=50, aria_orientation="horizontal",
     )  # fmt: skip
+    sides = ("left", "right") if len(slides) > 2 else ()
+    pickers = [_picker(side, slides) for side in sides]
     view = element("div", *map(_figure, slides), divider, class_="view")
     return element(
         "section",
-        _pickers(slides) if len(slides) > 2 else "",
+        element("div", *pickers, class_="pickers") if pickers else "",
         view,
         _tools(),
         class_="stage",
@@ -63,10 +65,6 @@ def stage(slides: Sequence[Slide], label: str) -> Markup:
 def _figure(slide: Slide) -> Markup:
     caption = element("figcaption", element("b", slide.name), " ", element("small", slide.note))
     return element("figure", picture(slide.image, slide.text), caption)
-
-
-def _pickers(slides: Sequence[Slide]) -> Markup:
-    return element("div", _picker("left", slides), _picker("right", slides), class_="pickers")
 
 
 def _picker(side: str, slides: Sequence[Slide]) -> Markup:
@@ -84,14 +82,13 @@ def _tools() -> Markup:
         for name, (sign, text) in _ZOOM.items()
     ]
     scale = element("output", class_="scale", aria_label="Scale")
-    keys = [element("span", *_kbds(names), f" {does}") for does, names in _KEYS.items()]
+    keys = [
+        element("span", *(element("kbd", name) for name in names), f" {does}")
+        for does, names in _KEYS.items()
+    ]
     return element(
         "div",
         element("div", buttons[0], scale, *buttons[1:], class_="zoom"),
         element("div", *keys, class_="keys", aria_hidden="true"),
         class_="tools",
     )
-
-
-def _kbds(names: Sequence[str]) -> list[Markup]:
-    return [element("kbd", name) for name in names]

@@ -7,7 +7,6 @@ from typing import Any
 
 from PIL import Image
 
-from hdcodec import __version__
 from hdcodec.eval.comparison import Entry, winners
 from hdcodec.eval.metrics import METRICS
 from hdcodec.eval.points import finite
@@ -32,27 +31,25 @@ def comparison_page(
     ours = entries[0]
     slides = [Slide(original, "Original", _size(original), f"{name}, the original")]
     slides += [
-        Slide(entry.image, title(entry.codec), _bytes(entry.bytes), _alternative(name, entry))
-        for entry in entries
-    ]
+        Slide(one.image, title(one.codec), _bytes(one.bytes),
+              f"{name} from {_bytes(one.bytes)} of {title(one.codec)}")
+        for one in entries
+    ]  # fmt: skip
     return document(
         f"{name} in {_bytes(ours.bytes)}",
-        element("header", element("h1", name), _lead(original, ours)),
-        element("main", stage(slides, f"{name}, before and after"), *_figures(entries, notes)),
-        element("footer", f"Made by hdcodec {__version__}."),
+        name,
+        _lead(original, ours),
+        stage(slides, f"{name}, before and after"),
+        *_figures(entries, notes),
         facts=facts(original, entries),
     )
 
 
 def facts(original: Image.Image, entries: Sequence[Entry]) -> dict[str, Any]:
     """The numbers of the page for JSON; null where a metric has no finite value."""
-    size = {"width": original.width, "height": original.height}
-    return size | {"codecs": [_row(entry) for entry in entries]}
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    sizes = {"codec": entry.codec, "bytes": entry.bytes, "bpp": entry.bpp}
-    return sizes | {"quality": entry.quality, "within": entry.within} | finite(entry.metrics)
+    fields = ("codec", "bytes", "bpp", "quality", "within")
+    rows = [{name: getattr(one, name) for name in fields} | finite(one.metrics) for one in entries]
+    return {"width": original.width, "height": original.height, "codecs": rows}
 
 
 def title(codec: str) -> str:
@@ -60,10 +57,6 @@ def title(codec: str) -> str:
     base, _, factor = codec.partition("@x")
     scale = {"2": ", half size", "4": ", quarter size"}.get(factor, "")
     return _NAMES.get(base, base) + scale
-
-
-def _alternative(name: str, entry: Entry) -> str:
-    return f"{name} from {_bytes(entry.bytes)} of {title(entry.codec)}"
 
 
 def _lead(original: Image.Image, ours: Entry) -> Markup:

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 
-from hdcodec import __version__
 from hdcodec.eval import summary
 from hdcodec.eval.gallery import Example, Gallery
 from hdcodec.eval.metrics import METRICS
@@ -30,13 +29,8 @@ def evaluation_page(
     to the page; the rows of this report are in the page, too.
     """
     sections = [*_curves(report), *_gallery(shown), *_tables(report), *_rows(report.rows, points)]
-    return document(
-        f"{name}: rate and quality",
-        element("header", element("h1", name), _lead(report)),
-        element("main", *sections),
-        element("footer", f"Made by hdcodec {__version__}."),
-        facts=report.as_object(),
-    )
+    title = f"{name}: rate and quality"
+    return document(title, name, _lead(report), *sections, facts=report.as_object())
 
 
 def _lead(report: Report) -> Markup:

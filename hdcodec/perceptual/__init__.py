@@ -2,12 +2,18 @@
 
 from hdcodec.perceptual._backbone import Backbone
 from hdcodec.perceptual._dists import DISTS
-from hdcodec.perceptual._find import find_dists, find_lpips
-from hdcodec.perceptual._installed import installed_dists, installed_lpips, is_installed
+from hdcodec.perceptual._find import (
+    find_dists,
+    find_lpips,
+    installed_dists,
+    installed_lpips,
+    load_dists,
+    load_lpips,
+)
+from hdcodec.perceptual._installed import is_installed
 from hdcodec.perceptual._judge import Judge, load_judge
 from hdcodec.perceptual._lpips import LPIPS
 from hdcodec.perceptual._patterns import patterns
-from hdcodec.perceptual._stored import load_backbone, load_dists, load_lpips
 from hdcodec.perceptual._views import turned, view
 
 __all__ = [
@@ -20,7 +26,6 @@ __all__ = [
     "installed_dists",
     "installed_lpips",
     "is_installed",
-    "load_backbone",
     "load_dists",
     "load_judge",
     "load_lpips",

@@ -56,7 +56,6 @@ VGG = (
     Convolutions((Conv(512, 512), Conv(512, 512), Conv(512, 512))),
 )
 LAYOUTS = {"alex": ALEX, "vgg": VGG}
-MIN_SIDE = {"alex": 31, "vgg": 16}
 
 
 def layout(net: str) -> tuple[Convolutions, ...]:
@@ -80,7 +79,7 @@ def rectified(conv: nn.Conv2d, x: Tensor) -> Tensor:
 class Backbone(nn.Module):
     """Maps pictures to the five activation maps behind LPIPS and DISTS.
 
-    Input: N x 3 x H x W in [0, 1], any float type; sides of at least `min_side`.
+    Input: N x 3 x H x W in [0, 1], any float type; sides of at least 31 (alex) or 16 (vgg).
     Output: five tensors N x C x h x w (`channels` holds the five C), after the ReLU, in the type of
     the weights or of the surrounding autocast. `convs.bfloat16()` stores the weights in half the
     space. Frozen; gradients flow to the input. `pool` and `layer` may be replaced by what computes
@@ -105,11 +104,6 @@ class Backbone(nn.Module):
     def channels(self) -> tuple[int, ...]:
         """Of each map that `forward` gives."""
         return tuple(stage.convs[-1].outputs for stage in self.stages)
-
-    @property
-    def min_side(self) -> int:
-        """Pixels that a picture must have across for all maps to have a value."""
-        return MIN_SIDE[self.net]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The activation maps N x C x h x w of pictures N x 3 x H x W in [0, 1], finest first."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hdcodec.perceptual._dists import DISTS
-from hdcodec.perceptual._installed import installed_dists, installed_lpips
+from hdcodec.perceptual import _installed, _stored
+from hdcodec.perceptual._backbone import Backbone
+from hdcodec.perceptual._dists import DISTS, l2_pool
 from hdcodec.perceptual._lpips import LPIPS
-from hdcodec.perceptual._stored import Folder, load_dists, load_lpips
+from hdcodec.perceptual._stored import Folder
 
 
 def find_lpips(net: str, folder: Folder | None = None) -> LPIPS:
@@ -13,9 +14,15 @@ def find_lpips(net: str, folder: Folder | None = None) -> LPIPS:
 
     Raises WeightsError naming the file that is at fault, or what to install.
     """
-    return load_lpips(net, folder) if folder else installed_lpips(net)
+    convs, lins = _stored.of_lpips(net, folder) if folder else _installed.of_lpips(net)
+    return LPIPS(Backbone(net, convs), lins)
 
 
 def find_dists(folder: Folder | None = None) -> DISTS:
     """DISTS, float32 on the CPU; raises WeightsError as `find_lpips` does."""
-    return load_dists(folder) if folder else installed_dists()
+    convs, alpha, beta = _stored.of_dists(folder) if folder else _installed.of_dists()
+    return DISTS(Backbone("vgg", convs, l2_pool), alpha, beta)
+
+
+load_lpips = installed_lpips = find_lpips
+load_dists = installed_dists = find_dists

@@ -12,9 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hdcodec._errors import WeightsError
-from hdcodec.perceptual._backbone import Backbone, ConvWeights, layout
-from hdcodec.perceptual._dists import DISTS, l2_pool
-from hdcodec.perceptual._lpips import LPIPS
+from hdcodec.perceptual._backbone import ConvWeights, layout
 from hdcodec.perceptual._stored import Tensors
 
 BACKBONES = {"alex": ("alexnet", "AlexNet_Weights"), "vgg": ("vgg16", "VGG16_Weights")}
@@ -37,25 +35,20 @@ def is_installed(metric: str) -> bool:
     return here and find_spec("torchvision") is not None and any(cached)
 
 
-def installed_lpips(net: str) -> LPIPS:
-    """LPIPS over `net` ("alex" or "vgg") from installed packages, float32 on the CPU.
+def of_lpips(net: str) -> tuple[ConvWeights, list[Tensor]]:
+    """Of LPIPS over `net`: the backbone's and those of the taps.
 
     torchvision fetches its backbone at the first use. Raises WeightsError naming what to install.
     """
-    taps = len(layout(net))
     tensors = _packaged(LPIPS_FILES, net)
-    lins = [_tensor(tensors, f"lin{i}.model.1.weight") for i in range(taps)]
-    return LPIPS(Backbone(net, _torchvision_convs(net)), lins)
+    lins = [_tensor(tensors, f"lin{i}.model.1.weight") for i in range(len(layout(net)))]
+    return _torchvision_convs(net), lins
 
 
-def installed_dists() -> DISTS:
-    """DISTS from installed packages, float32 on the CPU.
-
-    torchvision fetches its backbone at the first use. Raises WeightsError naming what to install.
-    """
+def of_dists() -> tuple[ConvWeights, Tensor, Tensor]:
+    """Of DISTS: the backbone's, alpha and beta; as `of_lpips`."""
     tensors = _packaged(DISTS_FILES, "vgg")
-    backbone = Backbone("vgg", _torchvision_convs("vgg"), l2_pool)
-    return DISTS(backbone, _tensor(tensors, "alpha"), _tensor(tensors, "beta"))
+    return _torchvision_convs("vgg"), _tensor(tensors, "alpha"), _tensor(tensors, "beta")
 
 
 def _torchvision_convs(net: str) -> ConvWeights:

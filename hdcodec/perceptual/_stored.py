@@ -14,42 +14,29 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hdcodec._errors import WeightsError
-from hdcodec.perceptual._backbone import Backbone, ConvWeights, Pool, layout
-from hdcodec.perceptual._dists import DISTS, l2_pool
-from hdcodec.perceptual._lpips import LPIPS
+from hdcodec.perceptual._backbone import ConvWeights, layout
 
 Folder = str | Path
 Tensors = dict[str, Tensor]
 
 
-def load_lpips(net: str, folder: Folder) -> LPIPS:
-    """LPIPS over `net` ("alex" or "vgg"), float32 on the CPU.
+def of_lpips(net: str, folder: Folder) -> tuple[ConvWeights, list[Tensor]]:
+    """Of LPIPS over `net`: the backbone's and those of the taps.
 
-    Raises WeightsError naming the file that is missing, unreadable or of the wrong content.
+    Raises WeightsError naming the file that is missing, unreadable or incomplete.
     """
     tensors, path = _net_file(net, folder)
     lins = [_tensor(tensors, f"lin{i}", path) for i in range(len(layout(net)))]
-    return LPIPS(Backbone(net, _convs(tensors, net, path)), lins)
+    return _convs(tensors, net, path), lins
 
 
-def load_dists(folder: Folder) -> DISTS:
-    """DISTS, float32 on the CPU.
-
-    Raises WeightsError naming the file that is missing, unreadable or of the wrong content.
-    """
+def of_dists(folder: Folder) -> tuple[ConvWeights, Tensor, Tensor]:
+    """Of DISTS: the backbone's, alpha and beta. Raises WeightsError as `of_lpips` does."""
     path = Path(folder) / "dists_alpha_beta.safetensors"
     tensors = _read(path)
-    backbone = load_backbone("vgg", folder, l2_pool)
-    return DISTS(backbone, _tensor(tensors, "alpha", path), _tensor(tensors, "beta", path))
-
-
-def load_backbone(net: str, folder: Folder, pool: Pool | None = None) -> Backbone:
-    """The bare feature network, e.g. for a discriminator; `pool` replaces its max-pooling.
-
-    Raises WeightsError naming the file that is missing, unreadable or of the wrong content.
-    """
-    tensors, path = _net_file(net, folder)
-    return Backbone(net, _convs(tensors, net, path), pool)
+    alpha, beta = (_tensor(tensors, name, path) for name in ("alpha", "beta"))
+    tensors, path = _net_file("vgg", folder)
+    return _convs(tensors, "vgg", path), alpha, beta
 
 
 def _net_file(net: str, folder: Folder) -> tuple[Tensors, Path]:
