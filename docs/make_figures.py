@@ -1,12 +1,11 @@
 """Makes the README's comparison: original, rivals at no fewer bytes, this codec.
 
-    python docs/make_figures.py OUT.webp PICTURE... --bpp 0.05 [--crop 384x384+200+60] [--width 400]
+    python docs/make_figures.py OUT.webp PICTURE... --bpp 0.05 [--width 400]
         [--against avif --against vvc]
 
 Several pictures become the rows of one sheet.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from hdcodec.eval.codecs import RIVALS, largest_within, restore, save, shrink
 FACTORS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16)
 GAP, FONT_SIZE = 8, 15
 
-Box = tuple[int, int, int, int]
 Panel = tuple[Image.Image, str, str]
 """A picture, its title, and a line of smaller print."""
 
@@ -70,25 +68,22 @@ def side_by_side(
     image: Image.Image,
     ours: Shown,
     rivals: Sequence[str] = ("avif",),
-    box: Box | None = None,
     width: int | None = None,
 ) -> Image.Image:
     """One row: `image`, rivals with no fewer bytes than `ours`, and that, each labelled.
 
-    `box` (left, top, right, bottom) cuts out the part to show, `width` is the greatest width of one
-    of them.
+    `width` is the greatest width of one of them.
     """
     theirs = [not_smaller(name, image, len(ours.data)) for name in rivals]
     panels = [(image, "original", f"{image.width} x {image.height} pixels")]
     panels += [one.panel(RIVALS[name].format) for name, one in zip(rivals, theirs, strict=True)]
-    return row([cut(panel, box, width) for panel in (*panels, ours.panel("hdcodec"))])
-
-
-def cut(panel: Panel, box: Box | None, width: int | None) -> Panel:
-    """The part inside `box`, shrunk to `width` where it is wider."""
-    image, *labels = panel
-    part = image.crop(box) if box else image
-    return shrink(part, max(1.0, part.width / (width or part.width))), *labels
+    panels.append(ours.panel("hdcodec"))
+    return row(
+        [
+            (shrink(one, max(1, one.width / (width or one.width))), *labels)
+            for one, *labels in panels
+        ]
+    )
 
 
 def row(panels: Sequence[Panel]) -> Image.Image:
@@ -115,43 +110,28 @@ def contact_sheet(rows: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
-def parse_crop(_: click.Context, __: click.Parameter, text: str | None) -> Box | None:
-    """WIDTHxHEIGHT+LEFT+TOP to (left, top, right, bottom)."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+)x(\d+)\+(\d+)\+(\d+)", text)
-    if match is None:
-        raise click.BadParameter("not WIDTHxHEIGHT+LEFT+TOP")
-    width, height, left, top = map(int, match.groups())
-    return left, top, left + width, top + height
-
-
 @click.command()
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--bpp", default=0.05, show_default=True, help="Cap on the bits per pixel.")
-@click.option("--crop", callback=parse_crop, metavar="WxH+X+Y", help="The part to show.")
 @click.option("--width", type=click.IntRange(1), help="Greatest width of one picture.")
 @click.option("--against", "rivals", multiple=True, default=("avif",), show_default=True)
 @click.option("--fidelity", default=0.75, show_default=True)
-@click.option("--device", default="auto", show_default=True)
 def main(
     out: Path,
     pictures: tuple[Path, ...],
     bpp: float,
-    crop: Box | None,
     width: int | None,
     rivals: tuple[str, ...],
     fidelity: float,
-    device: str,
 ) -> None:
     """Put the PICTURES side by side with rivals at equal bytes, in OUT."""
-    codec, rows = Codec(device=device), []
+    codec, rows = Codec(), []
     for path in pictures:
         image = images.load(path).rgb
         data = codec.compress(image, bpp=bpp)
         ours = Shown(data, codec.decompress(data, fidelity=fidelity))
-        rows.append(side_by_side(image, ours, rivals, crop, width))
+        rows.append(side_by_side(image, ours, rivals, width))
     contact_sheet(rows).save(out, quality=90)
 
 

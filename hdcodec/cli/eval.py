@@ -88,7 +88,6 @@ def command(
     from hdcodec.cli._progress import Bar
     from hdcodec.eval import Files, Report, Store, check_names, picture_files, rival_curves, run
     from hdcodec.eval.gallery import gallery
-    from hdcodec.eval.metrics import torch_device
     from hdcodec.pages import evaluation_page
 
     names = check_names(metrics)
@@ -113,7 +112,7 @@ def command(
             store=Store(out / POINTS if out else None),
             files=files,
             weights=metric_weights,
-            device=torch_device(device),
+            device=device,
             advance=bar.advance,
             fail=fail,
         )

@@ -15,7 +15,7 @@ from hdcodec.eval.codecs import (
     rival_version,
     shrink,
 )
-from hdcodec.eval.metrics import METRICS, Reference, torch_device
+from hdcodec.eval.metrics import METRICS, Reference
 from hdcodec.perceptual import is_installed
 
 PLAIN_METRICS = ("psnr", "ssim", "msssim")
@@ -67,7 +67,7 @@ def _is_there(name: str) -> bool:
 class Subject:
     """An RGB picture, and the metrics `names` of what codecs make of it.
 
-    `weights` and `device` ("auto", "cpu", "cuda") are for the metrics, as for `measure`.
+    `weights` and `device` are for the metrics, as for `measure`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Subject:
         device: str = "cpu",
     ) -> None:
         self.image = image
-        self._reference = Reference(image, names, weights=weights, device=torch_device(device))
+        self._reference = Reference(image, names, weights=weights, device=device)
 
     def coded(
         self, codec: str, decoded: Image.Image, size: int, quality: float, within: bool = True

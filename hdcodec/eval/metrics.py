@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hdcodec._errors import HdcError
 from hdcodec.eval._ssim import ms_ssim, ssim
+from hdcodec.models.devices import pick_device
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 
 Pixels = NDArray[np.uint8]
@@ -60,9 +61,10 @@ def measure(
     """The named metrics of picture `b` against the original `a`.
 
     Pictures are PIL images (compared as RGB) or uint8 arrays H x W x 3 of equal size. `weights` is
-    a folder of LPIPS and DISTS weights; without it they come from installed packages. A metric
-    that is not defined at this size is NaN; the PSNR of equal pictures is infinite.
-    Raises HdcError for different sizes and missing packages, WeightsError for missing weights.
+    a folder of LPIPS and DISTS weights; without it they come from installed packages. `device` is
+    "auto", "cpu" or "cuda". A metric that is not defined at this size is NaN; the PSNR of equal
+    pictures is infinite. Raises HdcError for different sizes and missing packages, WeightsError for
+    missing weights, DeviceError.
     """
     return Reference(a, names, weights=weights, device=device).compare(b)
 
@@ -79,7 +81,7 @@ class Reference:
         device: str = "cpu",
     ) -> None:
         self.names = check_names(names)
-        self.weights, self.device = weights, device
+        self.weights, self.device = weights, pick_device(device)
         self._pixels = pixels(picture)
         self._kept: dict[str, Sequence[Tensor]] = {}
 
@@ -125,7 +127,7 @@ def pixels(picture: Image.Image | Pixels) -> Pixels:
     return picture
 
 
-def batch(pixels: Pixels, device: str) -> Tensor:
+def batch(pixels: Pixels, device: torch.device) -> Tensor:
     """Shapes uint8 H x W x 3 to float32 1 x 3 x H x W in [0, 1]."""
     return torch.tensor(pixels, device=device).permute(2, 0, 1)[None].float() / 255
 
@@ -137,13 +139,8 @@ def psnr(a: Pixels, b: Pixels) -> float:
 
 
 @lru_cache(maxsize=8)
-def network(name: str, weights: str | None, device: str) -> Network:
+def network(name: str, weights: str | None, device: torch.device) -> Network:
     """The network behind a metric, loaded once per folder and device. Raises WeightsError."""
     if name == "dists":
         return find_dists(weights).to(device)
     return find_lpips(name.removeprefix("lpips_"), weights).to(device)
-
-
-def torch_device(name: str) -> str:
-    """Resolves "auto" to cuda where there is one, else to cpu."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
