@@ -18,14 +18,7 @@ import torch
 from torch import Tensor
 
 from hdcodec.models.sprdiff.vae import STRIDE, Vae
-from hdcodec.perceptual import (
-    DISTS,
-    LPIPS,
-    installed_dists,
-    installed_lpips,
-    load_dists,
-    load_lpips,
-)
+from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train.data import Pixels, read_photos
 from hdcodec.train.vae import load_vae
 
@@ -75,8 +68,8 @@ def main(
 
 def load_judges(folder: Path | None, device: str) -> Judges:
     """LPIPS-Alex and DISTS, from a folder or from installed packages."""
-    lpips = load_lpips("alex", folder) if folder else installed_lpips("alex")
-    dists = load_dists(folder) if folder else installed_dists()
+    lpips = find_lpips("alex", folder)
+    dists = find_dists(folder)
     return lpips.to(device).eval(), dists.to(device).eval()
 
 

@@ -16,7 +16,7 @@ from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.config import VaeConfig
 from hdcodec.models.sprdiff.vae import Normalisation, Vae
-from hdcodec.perceptual import load_dists, load_lpips
+from hdcodec.perceptual import find_dists, find_lpips
 from hdcodec.train import vae
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.restore import restore
@@ -169,7 +169,7 @@ def test_noise_is_of_random_strength() -> None:
 
 def test_a_step_lowers_the_loss(data: Path, random_weights: Path, sizes: VaeConfig) -> None:
     model, x = Vae(sizes), crops(data)(0)
-    lpips, dists = load_lpips("alex", random_weights), load_dists(random_weights)
+    lpips, dists = find_lpips("alex", random_weights), find_dists(random_weights)
     loss = vae.vae_loss(model, lpips.requires_grad_(False), dists.requires_grad_(False))
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     losses = []

@@ -2,14 +2,7 @@
 
 from hdcodec.perceptual._backbone import Backbone
 from hdcodec.perceptual._dists import DISTS
-from hdcodec.perceptual._find import (
-    find_dists,
-    find_lpips,
-    installed_dists,
-    installed_lpips,
-    load_dists,
-    load_lpips,
-)
+from hdcodec.perceptual._find import find_dists, find_lpips
 from hdcodec.perceptual._installed import is_installed
 from hdcodec.perceptual._judge import Judge, load_judge
 from hdcodec.perceptual._lpips import LPIPS
@@ -23,12 +16,8 @@ __all__ = [
     "Judge",
     "find_dists",
     "find_lpips",
-    "installed_dists",
-    "installed_lpips",
     "is_installed",
-    "load_dists",
     "load_judge",
-    "load_lpips",
     "patterns",
     "turned",
     "view",

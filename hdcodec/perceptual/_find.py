@@ -22,7 +22,3 @@ def find_dists(folder: Folder | None = None) -> DISTS:
     """DISTS, float32 on the CPU; raises WeightsError as `find_lpips` does."""
     convs, alpha, beta = _stored.of_dists(folder) if folder else _installed.of_dists()
     return DISTS(Backbone("vgg", convs, l2_pool), alpha, beta)
-
-
-load_lpips = installed_lpips = find_lpips
-load_dists = installed_dists = find_dists

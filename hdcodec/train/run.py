@@ -15,14 +15,7 @@ from torch import Tensor, nn
 from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.perceptual import (
-    DISTS,
-    LPIPS,
-    installed_dists,
-    installed_lpips,
-    load_dists,
-    load_lpips,
-)
+from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.weights import read_folder
 
 from .data import Crops, read_photos
@@ -151,13 +144,13 @@ def prepare(
 
 
 def _lpips(metric_weights: Path | None, device: str) -> LPIPS:
-    lpips = load_lpips("alex", metric_weights) if metric_weights else installed_lpips("alex")
+    lpips = find_lpips("alex", metric_weights)
     lpips.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lpips.eval().requires_grad_(False)
 
 
 def _dists(metric_weights: Path | None, device: str) -> DISTS:
-    dists = load_dists(metric_weights) if metric_weights else installed_dists()
+    dists = find_dists(metric_weights)
     dists.backbone.convs.to(compute_type(device))  # as autocast would in every step
     dists.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return dists.eval().requires_grad_(False)
