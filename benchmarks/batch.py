@@ -27,7 +27,8 @@ def run(folder: Path, workers: int) -> tuple[float, float]:
     """Seconds of a command in all, and of its slowest worker's work on files."""
     with tempfile.TemporaryDirectory() as out:
         report = Path(out, "report.jsonl")
-        command = [sys.executable, "-m", "hdcodec", "batch", "compress", folder, f"{out}/out"]
+        command = [sys.executable, "-m", "hdcodec", "batch", "compress", folder.resolve()]
+        command += [f"{out}/out"]
         command += ["--workers", workers, "-q", 50, "--device", "cpu", "--quiet"]
         os.sched_setaffinity(0, sorted(ALL_CORES)[:workers])
         try:

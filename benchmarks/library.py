@@ -37,7 +37,7 @@ def compare(work: str, files: list[str], runs: int) -> dict[str, object]:
 
 
 @click.command()
-@click.argument("picture", type=click.Path(exists=True, dir_okay=False))
+@click.argument("picture", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--busy", type=click.IntRange(0), default=0, help="Busy processes beside.")
 def main(picture: str, runs: int, busy: int) -> None:

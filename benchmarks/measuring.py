@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -28,15 +29,31 @@ def peak_megabytes() -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def seconds(command: Sequence[object]) -> float:
-    """Of a whole process, without settings of threads from outside.
+def seconds(command: Sequence[object], **variables: str) -> float:
+    """Of a whole process, without settings of threads from outside."""
+    return cost(command, **variables)[0]
+
+
+def cost(command: Sequence[object], **variables: str) -> tuple[float, float]:
+    """Seconds of a whole process and its highest resident size in megabytes, with `variables` in
+    its environment and without settings of threads from outside.
 
     Without a timeout, with which Python waits in steps of up to 50 ms.
     """
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     start = time.perf_counter()
-    subprocess.run(list(map(str, command)), check=True, env=environment, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:  # where no package lies that Python would prefer
+        process = subprocess.Popen(
+            list(map(str, command)),
+            cwd=folder,
+            env=environment | variables,
+            stdout=subprocess.DEVNULL,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - start, used.ru_maxrss / 1024
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -58,6 +75,7 @@ def machine() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "pillow"))
+    packages = ("torch", "onnxruntime", "pillow")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     processor = next(names, platform.processor() or platform.machine())
     return f"{processor}, {cores} cores, Python {platform.python_version()}, {versions}"

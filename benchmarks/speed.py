@@ -1,19 +1,19 @@
-"""Times, throughput, memory and startup of hdc, and of Pillow's codecs beside it, in one run.
+"""Times, throughput and memory of hdc, and of Pillow's codecs beside it, in one run.
 
     python benchmarks/speed.py PICTURE --metric-weights METRICS
     python benchmarks/speed.py PICTURE --runs 1 --only webp
 
 Encoding and decoding are timed in process, with models loaded, as medians after one untimed pass;
 memory is the highest resident size of a process that does nothing but this codec's work, imports
-included. Startup is a whole command in a process of its own.
+included. What whole commands take is measured by benchmarks/start.py.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from measuring import apart, machine, peak_megabytes, seconds, table
+from measuring import apart, machine, peak_megabytes, table
 from PIL import Image, features
 
 Coder = tuple[Callable[[Image.Image], bytes], Callable[[bytes], object]]
@@ -35,17 +35,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "quality 50, effort 5": {"quality": 50, "effort": 5},
 }
 TUNED = "quality 50, effort 1, perceptual"
-SMALL = (128, 128)
 
 
-def hdc_coder(device: str, threads: int, **options: Any) -> Coder:
+def hdc_coder(device: str, backend: str, threads: int, **options: Any) -> Coder:
     """Ours with options of `Codec.compress`, without the verification pass."""
-    import torch
+    os.environ["OMP_NUM_THREADS"] = str(threads)
 
     from hdcodec import Codec
 
-    torch.set_num_threads(threads)
-    codec = Codec(device=device)
+    codec = Codec(device=device, backend=backend)
     return lambda image: codec.compress(image, verify=False, **options), codec.decompress
 
 
@@ -70,8 +68,11 @@ def coders(threads: int, metric_weights: str | None) -> dict[str, tuple[Any, ...
         tuned = {"tune": "perceptual", "metric_weights": metric_weights}
         settings[TUNED] = {"quality": 50, "effort": 1} | tuned
     found: dict[str, tuple[Any, ...]] = {
-        f"hdc, {name}, {device}": (hdc_coder, {"device": device, "threads": threads} | options)
-        for device in apart(devices)
+        f"hdc, {name}, {place}": (
+            hdc_coder,
+            {"device": device, "backend": backend, "threads": threads} | options,
+        )
+        for place, device, backend in apart(places)
         for name, options in settings.items()
     }
     if features.check("avif"):
@@ -87,11 +88,12 @@ def coders(threads: int, metric_weights: str | None) -> dict[str, tuple[Any, ...
     return found
 
 
-def devices() -> list[str]:
-    """Those that torch finds here."""
+def places() -> list[tuple[str, str, str]]:
+    """Where networks can be computed here: name, device and backend."""
     import torch
 
-    return ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    found = [("onnx", "cpu", "onnx"), ("torch", "cpu", "torch")]
+    return [*found, ("cuda", "cuda", "torch")] if torch.cuda.is_available() else found
 
 
 def measure(
@@ -127,33 +129,14 @@ def gpu_megabytes(name: str) -> int | None:
     return round(torch.cuda.max_memory_allocated() / 2**20)
 
 
-def startup(runs: int) -> list[Row]:
-    """One row per command: median seconds, after a first run that does not count."""
-    with tempfile.TemporaryDirectory() as folder:
-        small, packed = Path(folder, "small.png"), Path(folder, "small.hdc")
-        Image.effect_mandelbrot(SMALL, (-2, -1.2, 0.6, 1.2), 50).convert("RGB").save(small)
-        hdc = [sys.executable, "-m", "hdcodec"]
-        picture = f"a picture of {SMALL[0]} x {SMALL[1]}"
-        commands = {
-            "python -c pass": [sys.executable, "-c", "pass"],
-            "python -c 'import torch'": [sys.executable, "-c", "import torch"],
-            "hdc --help": [*hdc, "--help"],
-            f"hdc compress, {picture}": [*hdc, "compress", "-f", small, packed],
-            "hdc info": [*hdc, "info", packed],
-            f"hdc decompress, {picture}": [*hdc, "decompress", "-f", packed, small],
-        }
-        times = {name: [seconds(c) for _ in range(runs + 1)] for name, c in commands.items()}
-    return [{"command": n, "s": round(statistics.median(s[1:]), 3)} for n, s in times.items()]
-
-
 @click.command()
 @click.argument("picture", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--runs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--only", default="", metavar="TEXT", help="Codecs with this in their name; start.")
+@click.option("--only", default="", metavar="TEXT", help="Codecs with this in their name.")
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 def main(picture: Path, runs: int, threads: int, only: str, metric_weights: str | None) -> None:
-    """Measure all codecs on PICTURE, each in a process of its own, and the start of commands."""
+    """Measure all codecs on PICTURE, each in a process of its own."""
     print(f"{machine()}, {threads} threads\n")
     rows = []
     for name, (make, options) in coders(threads, metric_weights).items():
@@ -162,8 +145,6 @@ def main(picture: Path, runs: int, threads: int, only: str, metric_weights: str 
             rows.append(apart(measure, name, make, options, picture, runs))
     if rows:
         print(table(rows))
-    if only in ("", "start"):
-        print(f"\n{table(startup(runs))}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import hdcodec
 HEAD = (
     "Python",
     "numpy",
-    "torch",
+    "backend",
     "device",
     "decoder",
     "threads",
@@ -45,7 +45,7 @@ def row(report: dict[str, Any], right_made: int) -> list[str]:
     return [
         about["python"],
         about["numpy"],
-        about["torch"] or "-",
+        backend(about),
         about["device"] or "-",
         about["decoder"] or "-",
         str(about["threads"] or "-"),
@@ -54,6 +54,12 @@ def row(report: dict[str, Any], right_made: int) -> list[str]:
         gaps,
         f"{right_made} of {sum(file['made_sha256'] is not None for file in report['files'])}",
     ]
+
+
+def backend(about: dict[str, Any]) -> str:
+    """What computed the pictures, with its version."""
+    found = [f"{name} {about[name]}" for name in ("torch", "onnxruntime") if about.get(name)]
+    return found[0] if found else "-"
 
 
 def count_verified(report: dict[str, Any], folder: Path) -> int:

@@ -69,10 +69,11 @@ class ExistsError(OutputError):
     """The output exists already."""
 
 
-# How torch and the system's loader of libraries say it, which have no type of exception for it.
+# How torch, onnxruntime and the system's loader of libraries say it, which have no type of
+# exception for it.
 _OUT_OF_MEMORY = re.compile(
     "DefaultCPUAllocator: (can't allocate|not enough) memory|bad_alloc|out of memory|"
-    "Cannot allocate memory|failed to map segment"
+    "Failed to allocate memory|Cannot allocate memory|failed to map segment"
 )
 
 

@@ -38,22 +38,34 @@ class Codec:
 
     `model` is a family name or model id; `device` "auto", "cpu" or "cuda[:n]"; `precision`
     "float32", "bfloat16" or, with "auto", what is fastest there: it decides pixels in their last
-    bits, never symbols. One codec may be used by many threads. Raises UnknownModelError,
-    WeightsError, DeviceError.
+    bits, never symbols; `backend` "onnx" (onnxruntime, on the CPU), "torch" or, with "auto", what
+    the environment variable HDC_BACKEND says, else what is fastest for so many `pixels` in all, if
+    that is known. One codec may be used by many threads. Raises UnknownModelError, WeightsError,
+    DeviceError.
     """
 
     def __init__(
-        self, model: str | int = DEFAULT, device: str = "auto", precision: str = "auto"
+        self,
+        model: str | int = DEFAULT,
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "auto",
+        pixels: int | None = None,
     ) -> None:
         self.family = open_model(model)
         self.model_id = self.family.model_id
         self.name = MODELS[self.model_id].family
-        self.networks = self.family.load(device, precision)
+        self.networks = self.family.load(device, precision, backend, pixels)
 
     @property
     def device(self) -> str:
         """The device the networks run on."""
-        return str(self.networks.device)
+        return self.networks.device
+
+    @property
+    def backend(self) -> str:
+        """What computes the networks: "onnx" or "torch"."""
+        return self.networks.backend
 
     def compress(self, image: Source, **options: Any) -> bytes:
         """The bytes of an .hdc file of `image`; all else is said of `encode`."""
@@ -134,38 +146,48 @@ class Codec:
 
 
 def compress(
-    image: Source, *, model: str | int = DEFAULT, device: str = "auto", **options: Any
+    image: Source,
+    *,
+    model: str | int = DEFAULT,
+    device: str = "auto",
+    backend: str = "auto",
+    **options: Any,
 ) -> bytes:
-    """`Codec.compress` with a codec that is loaded once per model and device and then kept.
+    """`Codec.compress` with a codec that is loaded once per model, device and backend, then kept.
 
     `options` are its keywords. Raises what Codec and Codec.compress do.
     """
-    return shared_codec(model, device).compress(image, **options)
+    return shared_codec(model, device, backend).compress(image, **options)
 
 
 def decompress(
-    data: Data, *, device: str = "auto", max_pixels: int = MAX_PIXELS, **options: Any
+    data: Data,
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+    **options: Any,
 ) -> Image.Image:
     """`Codec.decompress` with a codec of the model that the file names, loaded once and then kept.
 
     `options` are its keywords. Raises what Codec and Codec.decompress do.
     """
     box = unpack(bytes_of(data), max_pixels=max_pixels)
-    return shared_codec(box.header.model, device).decode(box, **options)
+    return shared_codec(box.header.model, device, backend).decode(box, **options)
 
 
 _loading = RLock()
 
 
-def shared_codec(model: str | int, device: str = "auto") -> Codec:
-    """A codec that is loaded once per model and device, whichever thread comes first."""
+def shared_codec(model: str | int, device: str = "auto", backend: str = "auto") -> Codec:
+    """A codec that is loaded once per model, device and backend, whichever thread comes first."""
     with _loading:
-        return _shared(identify(model), device)
+        return _shared(identify(model), device, backend)
 
 
 @lru_cache(maxsize=4)
-def _shared(model_id: int, device: str) -> Codec:
-    return Codec(model_id, device)
+def _shared(model_id: int, device: str, backend: str) -> Codec:
+    return Codec(model_id, device, backend=backend)
 
 
 def forget() -> None:

@@ -36,7 +36,9 @@ from hdcodec.format.header import parse_header
 FORMAT = "HDC"
 EXTENSION = ".hdc"
 MIME = "image/x-hdc"
-SAVE_OPTIONS = ("model", "device", "quality", "bpp", "target_size", "verify", "keep_metadata")
+SAVE_OPTIONS = (
+    *("model", "device", "backend", "quality", "bpp", "target_size", "verify", "keep_metadata"),
+)
 METADATA = ("exif", "xmp")
 
 

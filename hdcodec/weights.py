@@ -2,7 +2,7 @@
 
 A family's folder holds `manifest.json` (model id, sizes, sha256, configuration of the networks) and
 the files that it lists. `training.safetensors` is what only a further training needs; all others
-take part in coding.
+take part in coding. Graphs, which are made from the weights and hold none, are listed apart.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PLACES = (Path(__file__).parent / "_weights", Path(__file__).parent.parent / "weights")
+NETWORKS = "networks.safetensors"
 _TRAINING = "training.safetensors"
 
 
@@ -32,8 +33,15 @@ class Weights:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hex digits that change whenever the manifest does."""
-        text = json.dumps(self.manifest, sort_keys=True)
+        """Twelve hex digits that change whenever the manifest does, but for its graphs."""
+        known = {key: value for key, value in self.manifest.items() if key != "graphs"}
+        text = json.dumps(known, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def content(self) -> str:
+        """Twelve hex digits of the files and the sizes of the networks: what graphs are made of."""
+        text = json.dumps([self.manifest["files"], self.manifest["config"]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
@@ -42,9 +50,14 @@ class Weights:
         files = self.manifest["files"].items()
         return {name: entry["sha256"] for name, entry in files if name != _TRAINING}
 
+    @property
+    def graphs(self) -> dict[str, Any]:
+        """The graphs that lie beside the weights: name of the file to size and sha256."""
+        return dict(self.manifest.get("graphs", {}))
+
     def read(self, name: str) -> bytes:
-        """A file of weights after checking its size and sha256; raises WeightsError."""
-        entry = self.manifest["files"].get(name)
+        """A file of weights or a graph after checking its size and sha256; raises WeightsError."""
+        entry = (self.manifest["files"] | self.graphs).get(name)
         if entry is None:
             raise WeightsError(f"{self.folder / 'manifest.json'} does not list {name}")
         try:
@@ -108,7 +121,9 @@ def _is_manifest(found: Any) -> bool:
         and isinstance(found.get("model_id"), int)
         and isinstance(found.get("config"), dict)
         and isinstance(found.get("files"), dict)
+        and isinstance(found.get("graphs", {}), dict)
         and all(map(_is_entry, found["files"], found["files"].values()))
+        and all(map(_is_entry, found.get("graphs", {}), found.get("graphs", {}).values()))
     )
 
 

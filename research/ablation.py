@@ -31,6 +31,7 @@ from hdcodec.eval import measure, picture_files
 from hdcodec.format import unpack
 from hdcodec.images import load
 from hdcodec.models.hdc.drv import DENOISING_STEPS
+from hdcodec.models.hdc.graphs import HdcGraphs
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.options import KEPT_STEPS, Parameters
 from hdcodec.models.hdc.runtime import HdcNetworks
@@ -154,12 +155,14 @@ class Bench:
     """A codec whose decoder can be changed, and what it made of each picture so far."""
 
     def __init__(self, metric_weights: str | None = None) -> None:
-        self.codec = Codec(device="cpu")
+        self.codec = Codec(device="cpu", backend="torch")
         self.weights = metric_weights
         whole = restore(weights.find(self.codec.model_id))
         self.model = Ablated(whole.cfg)
         self.model.load_state_dict(whole.state_dict())
-        self.codec.networks = HdcNetworks(self.codec.family, self.model, torch.device("cpu"))
+        self.codec.networks = HdcNetworks(
+            self.codec.family, HdcGraphs(self.model, torch.device("cpu"))
+        )
         self.made: dict[tuple[Any, ...], Coded] = {}
 
     def row(self, variant: Variant, image: Image.Image, cap: float) -> dict[str, float]:

@@ -72,7 +72,13 @@ class Blocks:
     def symbols(self, header: Header, coder: Coder) -> BlocksSymbols:
         return BlocksSymbols(coded(coder, count(*header.size), header.parameters[1], None))
 
-    def load(self, device: str, precision: str = "auto") -> Painter:
+    def load(
+        self,
+        device: str,
+        precision: str = "auto",
+        backend: str = "auto",
+        pixels: int | None = None,
+    ) -> Painter:
         return Painter()
 
 
@@ -91,7 +97,7 @@ def coded(coder: Coder, length: int, step: int, levels: Any) -> NDArray[np.int32
 class Painter:
     """The `networks`, of which there are none."""
 
-    device, precision = "cpu", "float32"
+    device, precision, backend = "cpu", "float32", "onnx"
 
     def encode(self, pixels: NDArray[np.uint8], rate: Rate, options: BlocksEncoding) -> Stream:
         import numpy as np

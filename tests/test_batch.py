@@ -822,7 +822,7 @@ def test_no_two_outputs_are_alike(paths: list[PurePosixPath], mixer: Any) -> Non
 def test_workers_leave_each_other_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search takes more: it was 3 GB for a large picture."""
     monkeypatch.setattr("hdcodec.batch.cores.usable_cores", lambda: 8)
-    monkeypatch.setattr("hdcodec.batch.cores._cgroup", lambda name: str(12 << 30))
+    monkeypatch.setattr("hdcodec.batch.cores.cgroup", lambda name: str(12 << 30))
     monkeypatch.setattr("os.sysconf", lambda name: 1 << 20)
     workers = [
         len(layout("cpu", None, 100, Hdc.Encoding(**options).memory).devices)

@@ -36,7 +36,7 @@ SMALL = LEAST_AREA
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec(device="cpu")
+    return Codec(device="cpu", backend="torch")
 
 
 def of_area(codec: Codec, area: int) -> Codec:
@@ -223,7 +223,7 @@ def test_a_short_file_of_a_big_picture_is_refused_early(
     noise = np.random.default_rng(quality + kept).bytes(1024)
     payload = {"zeros": bytes(1024), "ones": b"\xff" * 1024, "noise": noise}[filling]
     data = pack(header(8192, 2048, quality=quality, kept=kept), payload)
-    counter = Counter(codec.networks.model.lic.synthesis)
+    counter = Counter(codec.networks.graphs.model.lic.synthesis)
     tracemalloc.start()
     try:
         with pytest.raises(CorruptError):
@@ -253,16 +253,16 @@ class Shortage(Counter):
 
 def on_device(name: str) -> Codec:
     """A codec of its own whose networks run on a device."""
-    codec = Codec(device="cpu")
-    codec.networks = codec.family.load(name)
+    codec = Codec(device="cpu", backend="torch")
+    codec.networks = codec.family.load(name, backend="torch")
     return codec
 
 
 def test_short_memory_makes_smaller_tiles(codec: Codec, astronaut: Image.Image) -> None:
     data = codec.compress(astronaut, quality=30, kept=6)
     short = on_device("cpu")
-    Shortage(short.networks.model.lic.analysis, 400 * 400)
-    counter = Shortage(short.networks.model.lic.synthesis, 400 * 400 // 256)
+    Shortage(short.networks.graphs.model.lic.analysis, 400 * 400)
+    counter = Shortage(short.networks.graphs.model.lic.synthesis, 400 * 400 // 256)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         picture = short.decompress(data)
@@ -274,10 +274,12 @@ def test_short_memory_makes_smaller_tiles(codec: Codec, astronaut: Image.Image) 
 
 
 def test_without_memory_the_cpu_does_it_with_a_notice(
-    codec: Codec, small_astronaut: Image.Image
+    codec: Codec, small_astronaut: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HDC_BACKEND", "torch")
     short = on_device("cpu:0")  # the CPU too, but by another name
-    for network in (short.networks.model.lic.analysis, short.networks.model.lic.synthesis):
+    lic = short.networks.graphs.model.lic
+    for network in (lic.analysis, lic.synthesis):
         Shortage(network, 0)
     with pytest.warns(UserWarning, match="not enough memory.*CPU") as notices:
         data = short.compress(small_astronaut, quality=30, kept=6)
@@ -290,6 +292,6 @@ def test_without_memory_the_cpu_does_it_with_a_notice(
 def test_a_cpu_without_memory_is_an_error(codec: Codec, small_astronaut: Image.Image) -> None:
     data = codec.compress(small_astronaut, quality=30)
     short = on_device("cpu")
-    Shortage(short.networks.model.lic.synthesis, 0)
+    Shortage(short.networks.graphs.model.lic.synthesis, 0)
     with pytest.raises(DeviceError, match="not enough memory"):
         short.decompress(data)

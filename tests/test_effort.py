@@ -12,6 +12,7 @@ from PIL import Image
 import hdcodec
 from hdcodec import Codec, DeviceError, WeightsError
 from hdcodec.models.hdc.config import STRIDE
+from hdcodec.models.hdc.runtime import HdcNetworks
 from hdcodec.models.tiles import LEAST_AREA, tiles
 from hdcodec.weights import Weights
 
@@ -67,13 +68,13 @@ def test_a_cap_is_kept_to(codec: Codec, crops: list[Image.Image], size: int) -> 
 def test_a_cap_that_no_search_fits_under(
     codec: Codec, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refine = codec.networks.refine
+    refine = HdcNetworks.refine
 
     def wasteful(*arguments: Any) -> Any:
         y, z = refine(*arguments)
         return y + 3, z
 
-    monkeypatch.setattr(codec.networks, "refine", wasteful)
+    monkeypatch.setattr(HdcNetworks, "refine", wasteful)
     plain = codec.compress(face, target_size=400)
     assert codec.compress(face, target_size=400, effort=1) == plain
 
@@ -104,7 +105,7 @@ def test_a_search_sees_little_at_a_time(
         seen.append(x.shape[2] * x.shape[3])
         return y, z
 
-    monkeypatch.setattr("hdcodec.models.hdc.runtime.search", idle)
+    monkeypatch.setattr("hdcodec.models.hdc.graphs.search", idle)
     codec.compress(coffee.resize((1500, 1400)), quality=5, effort=1, verify=False)
     assert len(seen) > 1
     assert max(seen) <= 1024 * 1024
@@ -116,7 +117,7 @@ def test_no_memory_on_the_device(
     def full(*_: Any) -> Any:
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr("hdcodec.models.hdc.runtime.search", full)
+    monkeypatch.setattr("hdcodec.models.hdc.graphs.search", full)
     with pytest.raises(DeviceError, match="not enough memory"):
         codec.compress(face, quality=50, effort=1)
 
@@ -124,7 +125,7 @@ def test_no_memory_on_the_device(
 def test_entropy_weights_that_do_not_fit(
     face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    codec = Codec(device="cpu")
+    codec = Codec(device="cpu", backend="torch")
     monkeypatch.setattr(Weights, "arrays", lambda *_: {"quality": np.zeros((9, 7))})
     with pytest.raises(WeightsError, match=r"entropy\.safetensors does not fit"):
         codec.compress(face, quality=50, effort=1)

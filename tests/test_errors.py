@@ -356,8 +356,9 @@ def test_too_little_memory_for_the_networks_is_said(
     def loaded(*_: Any) -> Any:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
 
-    monkeypatch.setattr("hdcodec.models.hdc.runtime._filled", loaded)
-    assert_failed(hdc("compress", picture), "not enough memory for this picture")
+    monkeypatch.setattr("hdcodec.models.hdc.graphs._filled", loaded)
+    run = hdc("compress", picture, "--backend", "torch")
+    assert_failed(run, "not enough memory for this picture")
 
 
 # Devices

@@ -31,7 +31,7 @@ def test_every_weights_file_is_in_the_wheel(setup: ConfigParser) -> None:
     weights = ROOT / "weights"
     found = packed(setup, "hdcodec._weights", weights)
     assert found == {path for path in weights.rglob("*") if path.is_file()}
-    assert {path.suffix for path in found} == {".json", ".md", ".safetensors"}
+    assert {path.suffix for path in found} == {".json", ".md", ".onnx", ".safetensors"}
 
 
 def test_every_conformance_file_is_in_the_wheel(setup: ConfigParser) -> None:

@@ -148,9 +148,10 @@ def test_an_encoder_that_does_worse_is_found(
 
 @pytest.mark.parametrize("part", ["lic.synthesis.head", "vq_decoder", "enhancer.head"])
 def test_a_decoder_that_does_worse_is_found(
-    codec: Codec, golden: dict[str, Any], part: str, monkeypatch: pytest.MonkeyPatch
+    golden: dict[str, Any], part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = codec.networks.model.get_submodule(part)  # type: ignore[attr-defined]
+    codec = Codec(device="cpu", precision="float32", backend="torch")
+    network = codec.networks.graphs.model.get_submodule(part)  # type: ignore[attr-defined]
     handle = network.register_forward_hook(lambda _module, _inputs, output: output + 0.01)
     try:
         found = differences(measured(codec, CASES[1], PLAIN, None), golden[str(CASES[1])])

@@ -491,7 +491,7 @@ def test_exported_networks_are_the_averaged_ones(
 ) -> None:
     export_weights(trained / "drv2.pt", own_weights, 1, None, {}, tiny_config)
     average = load_average(trained / "drv2.pt", tiny_config).state_dict()
-    exported = Codec(device="cpu").networks.model.state_dict()
+    exported = Codec(device="cpu", backend="torch").networks.graphs.model.state_dict()
     for name in ("vq_decoder.enter.weight", "lic.analysis.net.4.bias", "denoisers.1.leave.weight"):
         assert torch.equal(exported[name], average[name].half().float()), name
 

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from hdcodec._errors import DeviceError, HdcError, describe
-from hdcodec.batch.cores import Layout, usable_cores
+from hdcodec.batch.cores import Layout
 from hdcodec.batch.rows import Item
 from hdcodec.batch.schedule import Death, Outcome
 from hdcodec.batch.work import Job, Worker
+from hdcodec.models.devices import usable_cores
 
 PATIENCE = 5.0
 """Seconds that a cluster's address gets to answer."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hdcodec._errors import DeviceError
+from hdcodec.models.devices import cgroup, has_driver, usable_cores
 from hdcodec.models.options import MEMORY
-
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -71,21 +67,11 @@ def _devices(device: str) -> Sequence[str]:
 
 def _gpu_count() -> int:
     """GPUs for torch, which takes over a second to import and is left alone without a driver."""
-    if not (any(map(os.path.exists, _DRIVERS)) or shutil.which("nvidia-smi")):
+    if not has_driver():
         return 0
     import torch
 
     return torch.cuda.device_count()
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, by its affinity and its control group."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota, _, period = _cgroup("cpu.max").partition(" ")
-    if quota.isdigit() and period.isdigit():
-        cores = min(cores, -(-int(quota) // int(period)))
-    return max(1, cores)
 
 
 def _room_for(memory: int) -> int:
@@ -94,12 +80,5 @@ def _room_for(memory: int) -> int:
     if "SC_PHYS_PAGES" not in names:
         return usable_cores()
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = _cgroup("memory.max")
+    limit = cgroup("memory.max")
     return max(1, min(whole, int(limit) if limit.isdigit() else whole) // memory)
-
-
-def _cgroup(name: str) -> str:
-    try:
-        return (_CGROUP / name).read_text().strip()
-    except OSError:
-        return ""

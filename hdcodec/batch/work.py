@@ -36,7 +36,7 @@ class Job:
     options: keywords for Codec.compress or Codec.decompress. flatten: the colour to put
     transparent pictures on. model: to compress with, and to load first for decompressing.
     skip_existing: an output that another run has made meanwhile is no failure. memory: bytes that
-    a worker may take.
+    a worker may take. backend: what computes the networks.
     """
 
     direction: Direction
@@ -49,6 +49,7 @@ class Job:
     options: dict[str, Any] = field(default_factory=dict)
     skip_existing: bool = False
     memory: int = MEMORY
+    backend: str = "auto"
 
 
 class Worker:
@@ -180,7 +181,7 @@ class Worker:
         if model_id not in self.codecs:
             from hdcodec.codec import Codec
 
-            self.codecs[model_id] = Codec(model_id, self.device)
+            self.codecs[model_id] = Codec(model_id, self.device, backend=self.job.backend)
         return self.codecs[model_id]
 
 

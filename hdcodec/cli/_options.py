@@ -10,6 +10,7 @@ import click
 
 from hdcodec.format import MODELS
 from hdcodec.models import DEFAULT, FAMILIES, family_class, identify
+from hdcodec.models.devices import BACKENDS
 from hdcodec.models.options import Choice, Options, choices, defaults
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -184,6 +185,15 @@ device = click.option(
     default="auto",
     show_default=True,
     help="Where the networks run; auto takes a GPU if there is one.",
+)
+
+backend = click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="auto",
+    show_default=True,
+    help="What computes the networks: onnx (onnxruntime, on the CPU), torch, or what is fastest; "
+    "HDC_BACKEND sets what auto means.",
 )
 
 flatten = click.option(

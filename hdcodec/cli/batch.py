@@ -53,6 +53,7 @@ run_options = options.together(
         metavar="LIST",
         help="auto, cpu, cuda (all GPUs), or GPUs as cuda:0,cuda:1.",
     ),
+    options.backend,
     click.option(
         "--workers",
         type=click.IntRange(1),
@@ -95,6 +96,7 @@ class Run:
     """The options that both directions share, as they were given."""
 
     device: str
+    backend: str
     workers: int | None
     patterns: tuple[str, ...]
     skip_existing: bool
@@ -182,6 +184,7 @@ def compress(
         {"verify": verify, "keep_metadata": keep_metadata, **rate, **chosen},
         run.skip_existing,
         options.family_kind(model, "Encoding").of(chosen).memory,
+        run.backend,
     )
     _run(source, job, HDC, run)
 
@@ -224,6 +227,7 @@ def decompress(
         max_pixels=max_pixels,
         options=options.given(**family),
         skip_existing=run.skip_existing,
+        backend=run.backend,
     )
     _run(source, job, _checked(suffix), run)
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 )
 @options.metric_weights
 @options.device
+@options.backend
 @options.max_pixels
 @options.force
 @options.as_json
@@ -55,6 +56,7 @@ def command(
     metrics: list[str] | None,
     metric_weights: str | None,
     device: str,
+    backend: str,
     max_pixels: int | None,
     force: bool,
     as_json: bool,
@@ -82,7 +84,8 @@ def command(
     names = available_metrics(metric_weights) if metrics is None else metrics
     before = images.flatten(picture).rgb
     subject = Subject(before, names, weights=metric_weights, device=device)
-    codec = Codec(model=box.header.model, device=device)
+    pixels = box.header.width * box.header.height
+    codec = Codec(box.header.model, device, backend=backend, pixels=pixels)
     with naming(file):
         decoded = codec.decode(box, **chosen)
     after = images.flatten(images.from_pil(decoded)).rgb
@@ -96,7 +99,8 @@ def command(
     target.write(page)
     told: dict[str, Any] = {"original": original, "input": file, "output": target.name}
     told |= facts(before, entries) | {"page_bytes": len(page)}
-    told |= {"device": codec.device, "seconds": time.perf_counter() - started}
+    told |= {"device": codec.device, "backend": codec.backend}
+    told |= {"seconds": time.perf_counter() - started}
     target.report(_line(told), told, as_json, quiet)
 
 

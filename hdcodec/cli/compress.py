@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @options.family_options("Encoding")
 @options.model
 @options.device
+@options.backend
 @click.option(
     "--verify/--no-verify",
     default=True,
@@ -44,6 +45,7 @@ def command(
     target_size: int | None,
     model: str,
     device: str,
+    backend: str,
     verify: bool,
     page: int | None,
     keep_metadata: bool,
@@ -67,7 +69,8 @@ def command(
 
     from hdcodec import Codec
 
-    codec = Codec(model=model, device=device)
+    width, height = picture.rgb.size
+    codec = Codec(model, device, backend=backend, pixels=width * height)
     coding = time.perf_counter()
     box = codec.encode(picture, verify=verify, keep_metadata=keep_metadata, **rate, **chosen)
     coded = time.perf_counter() - coding
@@ -77,7 +80,7 @@ def command(
     facts |= _sizes(box, input_bytes)
     facts |= {"quality": codec.family.settings(box.header.parameters)["quality"]}
     facts |= {"model": codec.name, "model_id": codec.model_id}
-    facts |= {"device": codec.device, "codec_seconds": coded}
+    facts |= {"device": codec.device, "backend": codec.backend, "codec_seconds": coded}
     facts |= {"seconds": time.perf_counter() - started}
     target.report(_line(facts), facts, as_json, quiet)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "--format", "kind", metavar="EXT", help="Format of OUTPUT; that of its extension unless given."
 )
 @options.device
+@options.backend
 @options.flatten
 @options.max_pixels
 @options.force
@@ -31,6 +32,7 @@ def command(
     output: str | None,
     kind: str | None,
     device: str,
+    backend: str,
     flatten: options.Rgb | None,
     max_pixels: int | None,
     force: bool,
@@ -54,7 +56,8 @@ def command(
 
     transparent = flatten is None and ALPHA in box.chunks
     images.check(target.place, kind, size=box.header.size, transparent=transparent)
-    codec = Codec(model=box.header.model, device=device)
+    pixels = box.header.width * box.header.height
+    codec = Codec(box.header.model, device, backend=backend, pixels=pixels)
     coding = time.perf_counter()
     with naming(source):
         image = codec.decode(box, **chosen)
@@ -67,6 +70,7 @@ def command(
         "model": codec.name,
         "model_id": codec.model_id,
         "device": codec.device,
+        "backend": codec.backend,
         "codec_seconds": coded,
     }
     facts |= {"seconds": time.perf_counter() - started}

@@ -11,6 +11,7 @@ import click
 from hdcodec._errors import HdcError, describe
 from hdcodec.cli import _options as options
 from hdcodec.models import DEFAULT, identify
+from hdcodec.models.devices import ONNX, TORCH, choose_backend
 
 from . import environment
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--symbols", is_flag=True, help="Check the symbols alone; needs no torch.")
 @options.device
+@options.backend
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="Use so many threads.")
 @click.option(
     "--with",
@@ -42,6 +44,7 @@ def command(
     names: tuple[str, ...],
     symbols: bool,
     device: str,
+    backend: str,
     threads: int | None,
     settings: tuple[str, ...],
     out: Path | None,
@@ -55,10 +58,14 @@ def command(
     """
     if symbols and (settings or out):
         raise click.UsageError("--symbols excludes --with and --write.")
+    if settings and backend == ONNX:
+        raise click.UsageError("--with is for the backend torch.")
     if threads is not None:
         environment.limit_threads(threads)
     try:
-        codec_of = None if symbols else _codecs(device, threads, settings)
+        codec_of = (
+            None if symbols else _codecs(device, TORCH if settings else backend, threads, settings)
+        )
         about = _about(codec_of, threads, settings)
     except HdcError as error:
         raise click.ClickException(describe(error)) from error
@@ -76,13 +83,14 @@ def command(
     click.get_current_context().exit(0 if report["ok"] else 1)
 
 
-def _codecs(device: str, threads: int | None, settings: tuple[str, ...]) -> CodecOf:
+def _codecs(device: str, backend: str, threads: int | None, settings: tuple[str, ...]) -> CodecOf:
     """A codec for each model id, loaded at first use."""
-    environment.apply(settings, threads)
+    if choose_backend(backend, device) == TORCH:
+        environment.apply(settings, threads)
 
     from hdcodec.codec import shared_codec
 
-    return lambda model: shared_codec(model, device)
+    return lambda model: shared_codec(model, device, backend)
 
 
 def _about(
@@ -91,7 +99,9 @@ def _about(
     if codec_of is None:
         return environment.describe_symbols(threads)
     codec = codec_of(identify(DEFAULT))
-    return environment.describe_pixels(codec.device, codec.networks.precision, settings)
+    return environment.describe_pixels(
+        codec.backend, codec.device, codec.networks.precision, settings
+    )
 
 
 if __name__ == "__main__":

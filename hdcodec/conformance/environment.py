@@ -8,8 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hdcodec import __version__
+from hdcodec.models.devices import usable_threads
 
 PACKAGES = ("numpy", "constriction", "safetensors", "pillow")
+BACKENDS = {"onnx": "onnxruntime", "torch": "torch"}
+"""To the package that each of them is."""
+
 SETTINGS = {
     "no-onednn": "convolutions without oneDNN",
     "deterministic": "torch.use_deterministic_algorithms",
@@ -56,7 +60,7 @@ def describe_symbols(threads: int | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         **{name: _version(name) for name in PACKAGES},
-        "torch": None,
+        **dict.fromkeys(BACKENDS.values()),
         "device": None,
         "decoder": None,
         "threads": threads,
@@ -64,19 +68,27 @@ def describe_symbols(threads: int | None) -> dict[str, Any]:
     }
 
 
-def describe_pixels(device: str, precision: str, settings: tuple[str, ...]) -> dict[str, Any]:
+def describe_pixels(
+    backend: str, device: str, precision: str, settings: tuple[str, ...]
+) -> dict[str, Any]:
     """What takes part in decoding pictures; `precision` is what the decoder computes in."""
-    import torch
-
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
     about = describe_symbols(None)
     return about | {
-        "torch": str(torch.__version__),
-        "device": f"{device} ({name or torch.backends.cpu.get_cpu_capability()})",
+        BACKENDS[backend]: _version(BACKENDS[backend]),
+        "device": f"{device} ({_in_full(device)})" if backend == "torch" else device,
         "decoder": precision,
-        "threads": torch.get_num_threads(),
+        "threads": usable_threads(),
         "settings": [*about["settings"], *settings],
     }
+
+
+def _in_full(device: str) -> str:
+    """Which GPU it is, or what a CPU can do."""
+    import torch
+
+    if device.startswith("cuda"):
+        return str(torch.cuda.get_device_name(device))
+    return str(torch.backends.cpu.get_cpu_capability())
 
 
 def _version(package: str) -> str | None:

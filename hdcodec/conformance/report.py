@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import suite
+from .environment import BACKENDS, PACKAGES
 
 
 def run(
@@ -45,7 +46,7 @@ def lines(report: dict[str, Any]) -> list[str]:
 
 
 def _where(about: dict[str, Any]) -> list[str]:
-    versions = ("hdcodec", "python", "numpy", "constriction", "safetensors", "pillow", "torch")
+    versions = ("hdcodec", "python", *PACKAGES, *BACKENDS.values())
     known = [f"{name} {about[name]}" for name in versions if about[name]]
     places = [about["platform"], about["device"], about["decoder"], *about["settings"]]
     if about["threads"]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from PIL import Image
 
@@ -16,7 +17,6 @@ from hdcodec.eval.codecs import (
     shrink,
 )
 from hdcodec.eval.metrics import METRICS, Reference
-from hdcodec.perceptual import is_installed
 
 PLAIN_METRICS = ("psnr", "ssim", "msssim")
 NETWORK_METRICS = ("lpips_alex", "dists")
@@ -46,6 +46,10 @@ class Entry:
 def available_metrics(weights: str | None = None) -> tuple[str, ...]:
     """What can be measured without fetching anything; with a folder of `weights` LPIPS and DISTS,
     too."""
+    if find_spec("torch") is None or not (weights or find_spec("torchvision")):
+        return PLAIN_METRICS
+    from hdcodec.perceptual import is_installed
+
     ready = (name for name in NETWORK_METRICS if weights or is_installed(name))
     return (*PLAIN_METRICS, *ready)
 

@@ -1,23 +1,25 @@
 """PSNR, SSIM, MS-SSIM, LPIPS and DISTS of two pictures."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from hdcodec._errors import HdcError
 from hdcodec.eval._ssim import ms_ssim, ssim
-from hdcodec.models.devices import pick_device
-from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
+from hdcodec.models.start import starting_torch
+
+if TYPE_CHECKING:
+    from hdcodec.eval._networks import Distances
 
 Pixels = NDArray[np.uint8]
-Network = LPIPS | DISTS
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,6 @@ METRICS = {
 }
 
 SIMILARITIES = {"ssim": ssim, "msssim": ms_ssim}
-
-# Up to this many pixels an original's activations are kept (400 bytes a pixel and network).
-KEEP_PIXELS = 1 << 20
 
 
 def measure(
@@ -81,9 +80,8 @@ class Reference:
         device: str = "cpu",
     ) -> None:
         self.names = check_names(names)
-        self.weights, self.device = weights, pick_device(device)
+        self.weights, self.device = weights, device
         self._pixels = pixels(picture)
-        self._kept: dict[str, Sequence[Tensor]] = {}
 
     def compare(self, picture: Image.Image | Pixels) -> dict[str, float]:
         """The metrics of `picture` against this original (see `measure`)."""
@@ -93,20 +91,22 @@ class Reference:
             raise HdcError(f"pictures differ in size: {w}x{h} and {ow}x{oh}")
         return {name: self._metric(name, other) for name in self.names}
 
-    @torch.inference_mode()
     def _metric(self, name: str, other: Pixels) -> float:
         if min(other.shape[:2]) < METRICS[name].min_side:
             return math.nan
         if name == "psnr":
             return psnr(self._pixels, other)
-        with torch.backends.cudnn.flags(allow_tf32=False):
-            if name in SIMILARITIES:
-                return SIMILARITIES[name](*(batch(p, self.device) for p in (self._pixels, other)))
-            net = network(name, self.weights, self.device)
-            mine = self._kept.get(name) or net.features(batch(self._pixels, self.device))
-            if other.shape[0] * other.shape[1] <= KEEP_PIXELS:
-                self._kept[name] = mine
-            return net.distance(mine, net.features(batch(other, self.device))).item()
+        if name in SIMILARITIES:
+            return SIMILARITIES[name](unit(self._pixels), unit(other))
+        return self._distances(name, other)
+
+    @cached_property
+    def _distances(self) -> Distances:
+        """What needs networks, and so torch."""
+        with starting_torch():
+            from hdcodec.eval._networks import Distances
+
+        return Distances(self._pixels, self.weights, self.device)
 
 
 def check_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -127,20 +127,12 @@ def pixels(picture: Image.Image | Pixels) -> Pixels:
     return picture
 
 
-def batch(pixels: Pixels, device: torch.device) -> Tensor:
-    """Shapes uint8 H x W x 3 to float32 1 x 3 x H x W in [0, 1]."""
-    return torch.tensor(pixels, device=device).permute(2, 0, 1)[None].float() / 255
+def unit(pixels: Pixels) -> NDArray[np.float32]:
+    """0..255 to 0..1."""
+    return pixels.astype(np.float32) / np.float32(255)
 
 
 def psnr(a: Pixels, b: Pixels) -> float:
     """Peak signal-to-noise ratio in dB over R, G and B together."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 10 * math.log10(255**2 / error) if error else math.inf
-
-
-@lru_cache(maxsize=8)
-def network(name: str, weights: str | None, device: torch.device) -> Network:
-    """The network behind a metric, loaded once per folder and device. Raises WeightsError."""
-    if name == "dists":
-        return find_dists(weights).to(device)
-    return find_lpips(name.removeprefix("lpips_"), weights).to(device)

@@ -93,8 +93,11 @@ def _check_size(kind: str, size: tuple[int, int]) -> None:
 
 def _kind(name: str) -> str:
     """The Pillow name of a format given by that name or by an extension."""
-    extensions = Image.registered_extensions()
-    kind = extensions.get("." + name.lower().lstrip("."), name.upper())
+    suffix = "." + name.lower().lstrip(".")
+    Image.preinit()  # the usual formats, a twentieth of a second before all of them
+    if suffix not in Image.EXTENSION:
+        Image.init()
+    kind = Image.EXTENSION.get(suffix, name.upper())
     if kind not in Image.SAVE:
         raise OutputError(f"there is no picture format {name!r} to write")
     return kind

@@ -56,7 +56,12 @@ class Networks(Protocol):
     """The float networks of a family on one device."""
 
     @property
-    def device(self) -> Any:
+    def backend(self) -> str:
+        """ "onnx" or "torch": what computes them."""
+        ...
+
+    @property
+    def device(self) -> str:
         """As torch names it."""
         ...
 
@@ -127,7 +132,14 @@ class Family(Protocol):
         """The symbols that `coder` reads, without torch. Raises CorruptError, WeightsError."""
         ...
 
-    def load(self, device: str, precision: str = "auto") -> Networks:
-        """The networks on "auto", "cpu" or "cuda[:n]", computing in "float32", "bfloat16" or what
-        is fastest there. Raises WeightsError, DeviceError."""
+    def load(
+        self,
+        device: str,
+        precision: str = "auto",
+        backend: str = "auto",
+        pixels: int | None = None,
+    ) -> Networks:
+        """The networks on "auto", "cpu" or "cuda[:n]", computed in "float32", "bfloat16" or what is
+        fastest there, by the backend "onnx", "torch" or, with "auto", what is fastest for so many
+        `pixels` (`devices.choose_backend`). Raises WeightsError, DeviceError."""
         ...

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from hdcodec._errors import DeviceError
+
 _lock = Lock()
 _forks_are_watched = False
 
@@ -19,13 +21,18 @@ def starting_torch() -> Iterator[None]:
 
     Importing it makes a great many objects and no garbage: looking for it takes a seventh of the
     time. Its threads must not spin while they wait: on a machine with other work a picture then
-    takes many times as long, and the policy is read when they start.
+    takes many times as long, and the policy is read when they start. Raises DeviceError where torch
+    is not installed.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
+    except ModuleNotFoundError as error:
+        if error.name == "torch":
+            raise DeviceError("this needs PyTorch: pip install 'hdcodec[torch]'") from error
+        raise
     finally:
         if enabled:
             gc.enable()

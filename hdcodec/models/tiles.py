@@ -12,7 +12,6 @@ from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hdcodec._errors import DeviceError
@@ -28,6 +27,10 @@ AREA = 1536 * 1536
 """Pixels that a tile may see."""
 
 LEAST_AREA = (GRID + 2 * HALO) ** 2
+
+
+class FullDeviceError(Exception):
+    """A device's own memory does not hold what it is to work on; less of it may fit."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,9 @@ def assemble(
     while True:
         try:
             return _assemble(size, tiles(*size, area), stride, work)
-        except torch.cuda.OutOfMemoryError as error:
+        except FullDeviceError as error:
             if area <= LEAST_AREA:
                 raise DeviceError("the device has not enough memory for this picture") from error
-        torch.cuda.empty_cache()
         area //= 4
 
 

@@ -97,6 +97,18 @@ def export_command(
         raise click.ClickException(str(error)) from error
 
 
+@main.command("graphs")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def graphs_command(folder: Path) -> None:
+    """Make graphs for onnxruntime of the weights in FOLDER, which stay as they are.
+
+    Takes the packages onnx and onnxruntime.
+    """
+    from .graphs import write_graphs
+
+    write_graphs(folder)
+
+
 @main.command("ladder")
 @click.argument("pictures", type=click.Path(exists=True, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))

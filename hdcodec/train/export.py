@@ -57,7 +57,7 @@ def export(model: HdcModel, folder: Path, notes: dict[str, Any], model_id: int) 
         "model_id": model_id,
         "licence": LICENCE,
         "config": model.cfg.to_dict(),
-        "files": {name: _entry(data) for name, data in files.items()},
+        "files": {name: entry(data) for name, data in files.items()},
         **notes,
     }
     files["manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
@@ -119,5 +119,6 @@ def _fixed(x: torch.Tensor) -> NDArray[np.int32]:
     return values
 
 
-def _entry(data: bytes) -> dict[str, Any]:
+def entry(data: bytes) -> dict[str, Any]:
+    """What a manifest says of a file."""
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -13,7 +13,7 @@ def compute_type(device: torch.device | str) -> torch.dtype:
     """bfloat16 on a GPU and on CPUs that multiply it in hardware; float32 on other CPUs, where
     imitated bfloat16 is several times slower."""
     where = torch.device(device)
-    half = where.type == "cuda" or has_bfloat16(where)
+    half = where.type == "cuda" or has_bfloat16(where.type)
     return torch.bfloat16 if half else torch.float32
 
 

@@ -17,7 +17,6 @@ from .blocks import Block, Patches, PixelHead, down
 from .config import Config
 from .layers import Pointwise
 
-NOISE_SEED = 20250211
 DENOISING_STEPS = 4
 
 
@@ -89,14 +88,6 @@ def sample(denoiser: Denoiser, condition: Tensor, noise: Tensor, steps: int) -> 
         residue = (tokens - now**0.5 * clean) / (1 - now) ** 0.5
         tokens = then**0.5 * clean + (1 - then) ** 0.5 * residue if k > 1 else clean
     return clean
-
-
-def sampling_noise(channels: int, height: int, width: int, seed: int = NOISE_SEED) -> Tensor:
-    """The noise every file is decoded with: 1 x channels x height x width, made on the CPU."""
-    cpu = torch.device("cpu")
-    generator = torch.Generator(cpu).manual_seed(seed)
-    shape = (1, channels, height, width)
-    return torch.randn(shape, generator=generator, dtype=torch.float32, device=cpu)
 
 
 class Enhancer(nn.Module):

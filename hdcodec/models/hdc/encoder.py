@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hdcodec.perceptual import Judge
 
+    from .graphs import HdcGraphs
     from .runtime import HdcNetworks, Latents
 
 SEARCH_STEPS = {PSNR: 6, PERCEPTUAL: 12}
@@ -34,7 +35,8 @@ def encode(
     search_steps = SEARCH_STEPS[options.tune] * options.effort
     judge = None
     if search_steps and options.tune == PERCEPTUAL:
-        judge = _judge(options.metric_weights, networks.device, networks.half)
+        graphs = cast("HdcGraphs", networks.graphs)
+        judge = _judge(options.metric_weights, graphs.place, graphs.half)
     coder = PictureCoder(networks, networks.analyse(pad(pixels)), pixels.shape[:2], options, judge)
     if rate.budget is None:
         return coder.stream(qindex_of(rate.quality), search_steps)

@@ -7,11 +7,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hdcodec import weights
-from hdcodec._errors import WeightsError
+from hdcodec._errors import DeviceError, WeightsError
+from hdcodec.models.devices import ONNX, TORCH, choose_backend
 from hdcodec.models.start import starting_torch
 
 from . import options
-from .config import QUALITIES, STRIDE
+from .config import QUALITIES, STRIDE, Config
 from .options import KEPT_STEPS, Parameters, keep_fraction, qindex_of
 
 if TYPE_CHECKING:
@@ -89,12 +90,43 @@ class Hdc:
 
         return SymbolCodec(self.weights.arrays("entropy.safetensors"))
 
-    def load(self, device: str, precision: str = "auto") -> HdcNetworks:
+    @cached_property
+    def config(self) -> Config:
+        """Sizes of the networks; raises WeightsError."""
+        try:
+            return Config.from_dict(self.weights.manifest["config"])
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"manifest.json does not fit the model: {error}") from error
+
+    def load(
+        self,
+        device: str,
+        precision: str = "auto",
+        backend: str = "auto",
+        pixels: int | None = None,
+    ) -> HdcNetworks:
         """The networks on a device; raises WeightsError, DeviceError."""
-        with starting_torch():
+        if self._backend(device, precision, backend, pixels) == ONNX:
+            from hdcodec.models.onnx_graphs import OnnxGraphs
+
             from .runtime import HdcNetworks
 
-            return HdcNetworks.load(self, device, precision)
+            return HdcNetworks(self, OnnxGraphs(self.weights))
+        with starting_torch():
+            from .graphs import HdcGraphs
+            from .runtime import HdcNetworks
+
+            return HdcNetworks(self, HdcGraphs.load(self.weights, device, precision))
+
+    def _backend(self, device: str, precision: str, backend: str, pixels: int | None) -> str:
+        if backend == "auto" and (precision == "bfloat16" or not self.weights.graphs):
+            return TORCH
+        chosen = choose_backend(backend, device, pixels)
+        if chosen == ONNX and device not in ("auto", "cpu"):
+            raise DeviceError(f"the backend onnx computes on the CPU, not on {device!r}")
+        if chosen == ONNX and precision == "bfloat16":
+            raise DeviceError("the backend onnx computes in float32, not in bfloat16")
+        return chosen
 
 
 def hyper_size(width: int, height: int) -> tuple[int, int]:

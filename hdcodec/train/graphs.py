@@ -1,0 +1,183 @@
+"""Graphs for onnxruntime out of landed weights: `python -m hdcodec.train graphs FOLDER`.
+
+A graph holds no weights. Each of its initializers names bytes of `networks.safetensors`, float16 as
+they are stored there, and is cast to float32 as the graph runs. It is optimised here, in ways that
+suit every processor, so that loading it takes no time for that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hdcodec._atomic import write_bytes
+from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.graphs import modules
+from hdcodec.weights import NETWORKS, read_folder
+
+from .export import entry
+from .restore import restore
+
+OPSET = 17
+LATENT, DRV, PIXEL = {0: "rows", 1: "columns"}, {0: "drv_rows", 1: "drv_columns"}, {0: "H", 1: "W"}
+INPUTS = {
+    "analysis": {"pixels": PIXEL},
+    "gained": {"latents": LATENT, "qindex": {}},
+    "indices": {"pixels": PIXEL, "latent": LATENT, "qindex": {}},
+    "picture": {
+        "latent": LATENT,
+        "qindex": {},
+        "indices": LATENT,
+        "kept": LATENT,
+        "noise": DRV,
+        "fidelity": {},
+    },
+}
+OUTPUTS = {
+    "analysis": {"latents": LATENT},
+    "gained": {"y": LATENT, "z": {0: "hyper_rows", 1: "hyper_columns"}},
+    "indices": {"indices": LATENT},
+    "picture": {"pixels": PIXEL},
+}
+
+
+def write_graphs(folder: Path) -> None:
+    """Make the graphs of a folder of weights and list them in its manifest."""
+    weights = read_folder(folder)
+    model = restore(weights).eval().requires_grad_(False)
+    places = tensor_places(weights.read(NETWORKS))
+    made = {
+        f"{name}.onnx": graph_of(name, module, model.cfg, places, weights.content)
+        for name, module in modules(model).items()
+    }
+    manifest = weights.manifest | {"graphs": {name: entry(data) for name, data in made.items()}}
+    for name, data in made.items():
+        write_bytes(folder / name, data, force=True)
+        (folder / name).chmod(0o644)
+    text = json.dumps(manifest, indent=1) + "\n"
+    write_bytes(folder / "manifest.json", text.encode(), force=True)
+
+
+def example(name: str, cfg: Config, rows: int = 4, columns: int = 8) -> tuple[Tensor, ...]:
+    """Inputs of a graph, for a picture of so many latents: shapes and types are what counts."""
+    known = {
+        "pixels": torch.randint(0, 256, (16 * rows, 16 * columns, 3), dtype=torch.uint8),
+        "latents": torch.randn(rows, columns, cfg.latent),
+        "latent": torch.randint(-2000, 2000, (rows, columns, cfg.latent), dtype=torch.int16),
+        "qindex": torch.tensor([90]),
+        "indices": torch.randint(0, cfg.codes, (rows, columns)),
+        "kept": torch.rand(rows, columns) < 0.5,
+        "noise": torch.randn(rows // 2, columns // 2, 2 * cfg.drv),
+        "fidelity": torch.tensor([0.75]),
+    }
+    return tuple(known[part] for part in INPUTS[name])
+
+
+def graph_of(
+    name: str, module: nn.Module, cfg: Config, places: dict[str, tuple[int, int]], content: str
+) -> bytes:
+    """The file of a graph, for weights of this `content`; `places` are those of
+    `tensor_places`."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's, on sizes that are not fixed
+        torch.onnx.export(
+            module,
+            example(name, cfg),
+            buffer,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=OPSET,
+            do_constant_folding=False,
+            input_names=list(INPUTS[name]),
+            output_names=list(OUTPUTS[name]),
+            dynamic_axes={k: v for k, v in (INPUTS[name] | OUTPUTS[name]).items() if v},
+        )
+    return _without_weights(buffer.getvalue(), places, content)
+
+
+def tensor_places(safetensors: bytes) -> dict[str, tuple[int, int]]:
+    """Where each tensor of a safetensors file lies in it: first byte and number of bytes."""
+    (size,) = struct.unpack("<Q", safetensors[:8])
+    head: dict[str, Any] = json.loads(safetensors[8 : 8 + size])
+    head.pop("__metadata__", None)
+    spans = {name: found["data_offsets"] for name, found in head.items()}
+    return {name: (8 + size + first, end - first) for name, (first, end) in spans.items()}
+
+
+def _without_weights(
+    exported: bytes, places: dict[str, tuple[int, int]], content: str
+) -> bytes:
+    """A graph whose weights are elsewhere, optimised while they are inputs, which no optimiser
+    folds into anything."""
+    from onnx import TensorProto, helper, load_from_string
+
+    model = load_from_string(exported)
+    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    del model.graph.initializer[:]
+    for weight, shape in shapes.items():
+        model.graph.input.append(helper.make_tensor_value_info(weight, TensorProto.FLOAT, shape))
+    model = load_from_string(_optimised(model.SerializeToString()))
+    graph = model.graph
+    casts = []
+    for weight, shape in shapes.items():
+        stored = weight.removeprefix("model.")
+        graph.initializer.append(_external(stored, shape, *places[stored]))
+        casts.append(helper.make_node("Cast", [stored], [weight], to=TensorProto.FLOAT))
+    inputs = [found for found in graph.input if found.name not in shapes]
+    nodes = [*casts, *graph.node]
+    for field, kept in ((graph.input, inputs), (graph.node, nodes), (graph.value_info, [])):
+        del field[:]
+        field.extend(kept)
+    _shorten(graph)
+    model.producer_name, model.producer_version = "hdcodec", ""
+    helper.set_model_props(model, {"weights": content})
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _external(name: str, shape: list[int], first: int, size: int) -> Any:
+    from onnx import StringStringEntryProto, TensorProto
+
+    tensor = TensorProto(
+        name=name, data_type=TensorProto.FLOAT16, dims=shape, data_location=TensorProto.EXTERNAL
+    )
+    place = {"location": NETWORKS, "offset": str(first), "length": str(size)}
+    tensor.external_data.extend(StringStringEntryProto(key=k, value=v) for k, v in place.items())
+    return tensor
+
+
+def _optimised(graph: bytes) -> bytes:
+    """By onnxruntime's own optimiser, as far as it does the same for all processors."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.onnx"
+        options.optimized_model_filepath = str(path)
+        onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return path.read_bytes()
+
+
+def _shorten(graph: Any) -> None:
+    """Numbers for the names of what lies between inputs and outputs, none for nodes: they are most
+    of the file."""
+    kept = [x.name for x in (*graph.input, *graph.output)]
+    kept += [x.name for x in graph.initializer if x.external_data]
+    short = {name: name for name in ("", *kept)}
+    for node in graph.node:
+        node.name = node.doc_string = ""
+        for names in (node.input, node.output):
+            for at, name in enumerate(names):
+                names[at] = short.setdefault(name, str(len(short)))
+    for tensor in graph.initializer:
+        tensor.name = short[tensor.name]
