@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 
 def read_symbols(box: Container, coder: Coder | None = None) -> Symbols:
-    """The symbols of a file, read by `coder` (a Decoder unless given).
+    """The symbols of a file, read by `coder` (a Decoder unless given; a PrefixDecoder for a
+    beginning of a file).
 
     Raises WeightsError, MissingWeightsError, CorruptError.
     """
     header = box.header
     family = open_model(header.model)
     family.settings(header.parameters)
-    if len(box.payload) < family.least_payload(*header.size):
+    if not box.partial and len(box.payload) < family.least_payload(*header.size):
         raise CorruptError(
             f"a range stream of {len(box.payload)} bytes cannot hold "
             f"{header.width} x {header.height} pixels"

@@ -20,6 +20,7 @@ from . import models
 from ._errors import CorruptError, DeviceError, TargetError, UnknownModelError
 from ._inputs import bytes_of, picture_of
 from ._inspect import read_symbols
+from .entropy.coder import PrefixDecoder
 from .format import CHUNK_NAMES, MAX_PIXELS, MODELS, Container, Header, pack, unpack
 from .format.header import MAX_SIDE
 from .images import attach, detach
@@ -72,10 +73,12 @@ class Codec:
         return self.encode(image, **options).data
 
     def decompress(
-        self, data: Data, *, max_pixels: int = MAX_PIXELS, **options: Any
+        self, data: Data, *, max_pixels: int = MAX_PIXELS, partial: bool = False, **options: Any
     ) -> Image.Image:
-        """The picture in an .hdc file of at most `max_pixels`; all else is said of `decode`."""
-        return self.decode(unpack(bytes_of(data), max_pixels=max_pixels), **options)
+        """The picture in an .hdc file of at most `max_pixels`, or, with `partial`, in a beginning
+        of one; all else is said of `decode`."""
+        box = unpack(bytes_of(data), max_pixels=max_pixels, partial=partial)
+        return self.decode(box, **options)
 
     def encode(
         self,
@@ -117,18 +120,24 @@ class Codec:
         """The picture in a parsed file: mode RGB, RGBA, L or LA.
 
         `options` are the family's `Decoding`. The same file gives the same picture on the same
-        device every time. Raises every kind of HdcError that a damaged or hostile file can cause.
+        device every time. Of a beginning of a file the best picture, whose `info["share"]` says
+        how many of its symbols were there, 0..1. Raises every kind of HdcError that a damaged or
+        hostile file can cause.
         """
         settings = self.family.Decoding.of(options)
         if box.header.model != self.model_id:
             raise UnknownModelError(
                 f"the file needs model {box.header.model}, this codec is model {self.model_id}"
             )
-        symbols = read_symbols(box)
+        prefix = PrefixDecoder(box.payload) if box.partial else None
+        symbols = read_symbols(box, prefix)
         pixels = self._within_memory(
             lambda networks: networks.decode(box.header, symbols, settings)
         )
-        return attach(Image.fromarray(pixels), box.chunks)
+        picture = attach(Image.fromarray(pixels), box.chunks)
+        if prefix is not None:
+            picture.info["share"] = prefix.share
+        return picture
 
     def _within_memory(self, work: Callable[[Networks], T]) -> T:
         """`work` done by the networks, by others on the CPU where the device's memory is short."""
@@ -166,13 +175,14 @@ def decompress(
     device: str = "auto",
     backend: str = "auto",
     max_pixels: int = MAX_PIXELS,
+    partial: bool = False,
     **options: Any,
 ) -> Image.Image:
     """`Codec.decompress` with a codec of the model that the file names, loaded once and then kept.
 
     `options` are its keywords. Raises what Codec and Codec.decompress do.
     """
-    box = unpack(bytes_of(data), max_pixels=max_pixels)
+    box = unpack(bytes_of(data), max_pixels=max_pixels, partial=partial)
     return shared_codec(box.header.model, device, backend).decode(box, **options)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hdcodec._errors import ExistsError, HdcError, OutputError, describe
 from hdcodec.batch.plan import EXISTS, Direction, leaves
 from hdcodec.batch.rows import Item, Row
-from hdcodec.format import ALPHA, MAX_FILE_BYTES, unpack
+from hdcodec.format import ALPHA, MAX_FILE_BYTES, MAX_PIXELS, unpack
 from hdcodec.models import DEFAULT, identify
 from hdcodec.models.options import MEMORY
 
@@ -159,8 +159,7 @@ class Worker:
 
         with open(source, "rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
-        limit = {"max_pixels": self.job.max_pixels} if self.job.max_pixels else {}
-        box = unpack(data, **limit)
+        box = unpack(data, max_pixels=self.job.max_pixels or MAX_PIXELS)
         transparent = not self.job.flatten and ALPHA in box.chunks
         images.check(output, size=box.header.size, transparent=transparent)
         image = self._codec(box.header.model).decode(box, **self.job.options)

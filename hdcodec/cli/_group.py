@@ -15,6 +15,7 @@ COMMANDS = {
     "batch": "Compress or decompress whole folders.",
     "info": "Show what an .hdc file holds.",
     "verify": "Check that .hdc files are whole and decode to what was encoded.",
+    "packets": "Split a file into packets, or join them.",
     "compare": "Show a file beside its original and rivals at the same bytes.",
     "eval": "Measure this codec and its rivals on a folder of pictures.",
     "models": "List the installed models.",

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "kind", metavar="EXT", help="Format of OUTPUT; that of its extension unless given."
 )
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="INPUT may be a beginning of a file, cut anywhere: make the best picture of it.",
+)
 @options.device
 @options.backend
 @options.flatten
@@ -31,6 +36,7 @@ def command(
     source: str,
     output: str | None,
     kind: str | None,
+    partial: bool,
     device: str,
     backend: str,
     flatten: options.Rgb | None,
@@ -49,7 +55,7 @@ def command(
     target = Output.planned(source, output, _suffix(kind), force)
     data = read_hdc(source)
     with naming(source):
-        box = unpack(data, **options.given(max_pixels=max_pixels))
+        box = unpack(data, partial=partial, **options.given(max_pixels=max_pixels))
     chosen = options.of_family(box.header.model, "Decoding", family)
 
     from hdcodec import Codec, images
@@ -73,6 +79,7 @@ def command(
         "backend": codec.backend,
         "codec_seconds": coded,
     }
+    facts |= {"share": image.info.get("share", 1.0)}
     facts |= {"seconds": time.perf_counter() - started}
     target.report(_line(facts), facts, as_json, quiet)
 
@@ -90,7 +97,8 @@ def _flattened(image: "Image.Image", colour: options.Rgb | None) -> "Image.Image
 
 
 def _line(facts: dict[str, Any]) -> str:
+    part = "" if facts["share"] == 1 else f"{100 * facts['share']:.0f} % of its symbols, "
     return (
-        f"{facts['output']}: {facts['width']}x{facts['height']}, "
+        f"{facts['output']}: {facts['width']}x{facts['height']}, {part}"
         f"{facts['seconds']:.2f} s on {facts['device']}"
     )

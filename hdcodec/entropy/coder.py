@@ -29,10 +29,17 @@ _SPARE_BITS = 64
 that were."""
 
 
+_AHEAD = 64
+"""Bytes of zeros or ones after a beginning: more than a coder looks ahead."""
+
+
 class Coder(Protocol):
     """Either direction: `symbols` is given when encoding and ignored when decoding."""
 
     encoding: bool
+
+    ended: bool
+    """Whether the stream is a beginning of one that has ended: what is read now are guesses."""
 
     @property
     def bits(self) -> float:
@@ -47,7 +54,7 @@ class Coder(Protocol):
 class Encoder:
     """Writes symbols."""
 
-    encoding = True
+    encoding, ended = True, False
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
@@ -82,12 +89,12 @@ class Decoder:
     of symbols where it runs dry.
     """
 
-    encoding = False
+    encoding, ended = False, False
 
     def __init__(self, stream: bytes) -> None:
-        padded = stream + bytes(-len(stream) % 4)
-        words = np.frombuffer(padded, dtype=">u4").astype(np.uint32)
-        self._coder = constriction.stream.queue.RangeDecoder(words)
+        self._coder = constriction.stream.queue.RangeDecoder(
+            _words(stream + bytes(-len(stream) % 4))
+        )
         self._limit = _UNIT * (8 * len(stream) + _SPARE_BITS + 8)
         self._units = 0
 
@@ -113,7 +120,7 @@ class Decoder:
 class Echo:
     """Reads symbols, and writes every one again; raises CorruptError as Decoder does."""
 
-    encoding = False
+    encoding, ended = False, False
 
     def __init__(self, stream: bytes) -> None:
         self._decoder, self._encoder = Decoder(stream), Encoder()
@@ -130,6 +137,67 @@ class Echo:
     def finish(self, least: int = 0) -> bytes:
         """The new stream, as Encoder.finish gives it."""
         return self._encoder.finish(least)
+
+
+class PrefixDecoder:
+    """Reads symbols from the first bytes of a stream, as many as these decide; what comes after is
+    the likeliest symbol of each table.
+
+    Whatever bytes follow, the whole stream lies between the one that goes on with zeros and the one
+    that goes on with ones. A symbol that is the same in both is the true one.
+    """
+
+    encoding = False
+
+    def __init__(self, beginning: bytes) -> None:
+        rest = -len(beginning) % 4
+        self._ends = [
+            constriction.stream.queue.RangeDecoder(_words(beginning + fill * (rest + _AHEAD)))
+            for fill in (b"\0", b"\xff")
+        ]
+        self._units = 0
+        self.ended, self.known, self.asked = False, 0, 0
+
+    @property
+    def bits(self) -> float:
+        """What the symbols that are known cost by their tables."""
+        return self._units / _UNIT
+
+    @property
+    def share(self) -> float:
+        """How many of the symbols asked for were known, 0..1."""
+        return self.known / max(1, self.asked)
+
+    def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
+        """One symbol per row of `frequencies`, known or likeliest."""
+        likeliest: Symbols = frequencies.argmax(1).astype(np.int32)
+        self.asked += len(likeliest)
+        if not self.ended:
+            found = self._certain(frequencies)
+            likeliest[: len(found)] = found
+            self.known += len(found)
+            self.ended = len(found) < len(likeliest)
+            self._units += _information(found, frequencies[: len(found)])
+        return likeliest
+
+    def _certain(self, frequencies: Frequencies) -> Symbols:
+        """The symbols up to the first that is not decided."""
+        if not len(frequencies):
+            return np.zeros(0, np.int32)
+        before = [coder.clone() for coder in self._ends]
+        try:
+            low, high = (coder.decode(_FAMILY, _weights(frequencies)) for coder in self._ends)
+        except (AssertionError, ValueError):  # ones that no encoder writes: somewhere in here
+            self._ends = before
+            if len(frequencies) == 1:
+                return np.zeros(0, np.int32)
+            half = len(frequencies) // 2
+            first: Symbols = self._certain(frequencies[:half])
+            rest = self._certain(frequencies[half:]) if len(first) == half else first[:0]
+            joined: Symbols = np.concatenate([first, rest])
+            return joined
+        differ = np.flatnonzero(low != high)
+        return np.asarray(low[: differ[0]] if len(differ) else low, np.int32)
 
 
 def code_blocks(
@@ -151,6 +219,11 @@ def _information(symbols: Symbols, frequencies: Frequencies) -> int:
     mantissa, exponent = np.frexp(frequencies[np.arange(len(symbols)), symbols])
     part = _LOG2[(512 * mantissa).astype(np.int64) - 256]
     return int((_UNIT * (25 - exponent.astype(np.int64)) - part).sum())
+
+
+def _words(stream: bytes) -> NDArray[np.uint32]:
+    """A stream of whole words as the coder takes it."""
+    return np.frombuffer(stream, dtype=">u4").astype(np.uint32)
 
 
 def _weights(frequencies: Frequencies) -> NDArray[np.float32]:

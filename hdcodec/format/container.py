@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hdcodec._errors import (
     ChecksumError,
@@ -42,7 +42,7 @@ class Container:
 
     chunks: type to content, unknown optional ones included. payload: the range stream.
     header_bytes (fields and checksum) + chunk_bytes + len(payload) is the size of the file, `data`
-    the file itself.
+    the file itself. partial: it is a beginning of a file, and payload one of its range stream.
     """
 
     header: Header
@@ -51,6 +51,7 @@ class Container:
     header_bytes: int
     chunk_bytes: int
     data: bytes = field(repr=False)
+    partial: bool = False
 
     @property
     def bpp(self) -> float:
@@ -78,8 +79,12 @@ def pack(header: Header, payload: bytes, chunks: Mapping[int, bytes] | None = No
     return body + _checksum(body)
 
 
-def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
+def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS, partial: bool = False) -> Container:
     """Parse and validate a whole file; nothing is allocated beyond the size of `data`.
+
+    With `partial` it may also be a beginning of one: header, chunks and some of the range stream.
+    Its last three bytes are left out, since they may belong to the checksum. Whether it is a
+    beginning or damaged cannot be told.
 
     Raises NotHdcError, TruncatedError, ChecksumError, UnsupportedVersionError, UnknownModelError,
     CorruptError, or TooLargeError (more than `max_pixels` pixels, or another limit).
@@ -88,6 +93,8 @@ def unpack(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Container:
     _check_size(len(data))
     body = memoryview(data)[:-CHECKSUM_BYTES]
     if data[-CHECKSUM_BYTES:] != _checksum(body):
+        if partial:
+            return replace(_parse(body, max_pixels, bytes(data)), partial=True)
         raise _damage(body)
     try:
         return _parse(body, max_pixels, bytes(data))

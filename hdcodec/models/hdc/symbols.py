@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hdcodec._errors import WeightsError
+from hdcodec._errors import TruncatedError, WeightsError
 from hdcodec.entropy.bands import bands, run
 from hdcodec.entropy.coder import Coder, Symbols
 from hdcodec.entropy.context import FourParts, code_gaussian
@@ -107,7 +107,10 @@ class SymbolCodec:
         tables = scale_index(interpolate(self.z_log_scale, qindex).astype(np.float64))
         tables = np.broadcast_to(tables, (*size, len(tables)))
         values = None if source is None else np.rint(source.z).astype(np.float64)
-        return code_gaussian(coder, values, tables, self.gaussians)
+        z = code_gaussian(coder, values, tables, self.gaussians)
+        if coder.ended:
+            raise TruncatedError("the data ends inside the hyper-latents, before any picture")
+        return z
 
     def _hyper_features(self, z: Symbols, qindex: int) -> Stored:
         offset = interpolate(self.quality, qindex)
