@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .models.family import Symbols
 
 
+BEGINNING = 16
+"""A beginning of a file claims at most so many times the pixels that a whole file can."""
+
+
 def read_symbols(box: Container, coder: Coder | None = None) -> Symbols:
     """The symbols of a file, read by `coder` (a Decoder unless given; a PrefixDecoder for a
     beginning of a file).
@@ -24,7 +28,8 @@ def read_symbols(box: Container, coder: Coder | None = None) -> Symbols:
     header = box.header
     family = open_model(header.model)
     family.settings(header.parameters)
-    if not box.partial and len(box.payload) < family.least_payload(*header.size):
+    least = family.least_payload(*header.size) // (BEGINNING if box.partial else 1)
+    if len(box.payload) < least:
         raise CorruptError(
             f"a range stream of {len(box.payload)} bytes cannot hold "
             f"{header.width} x {header.height} pixels"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import hdcodec
-from hdcodec import Codec, HdcError, TruncatedError, weights
+from hdcodec import Codec, CorruptError, HdcError, TruncatedError, weights
 from hdcodec.entropy.coder import Decoder, Encoder, PrefixDecoder
 from hdcodec.format import pack, unpack
 from hdcodec.models import identify
@@ -147,11 +147,18 @@ def test_a_cut_inside_the_chunks_is_an_error(codec: Codec, picture: Image.Image)
     assert np.array_equal(image.getchannel("A"), transparent.getchannel("A"))
 
 
-def test_a_few_bytes_claim_no_large_picture(codec: Codec, data: bytes) -> None:
+@pytest.mark.parametrize("quality", [0.0, 50.0, 100.0])
+def test_a_few_bytes_claim_no_large_picture(codec: Codec, quality: float) -> None:
+    parameters = codec.family.parameters(quality, codec.family.Encoding())
+    header = type(HEADER)(60000, 2000, codec.model_id, parameters)
+    with pytest.raises(CorruptError, match="cannot hold 60000 x 2000 pixels"):
+        codec.decompress(pack(header, b"")[:-3] + bytes(400), partial=True)
+
+
+def test_a_cut_inside_the_hyper_latents_is_an_error(codec: Codec, data: bytes) -> None:
     box = unpack(data)
-    header = type(box.header)(60000, 2000, box.header.model, box.header.parameters)
     with pytest.raises(TruncatedError, match="inside the hyper-latents"):
-        codec.decompress(pack(header, b"")[:-3] + bytes(5), partial=True)
+        codec.decompress(data[: box.header_bytes + 2], partial=True)
 
 
 @settings(max_examples=40)

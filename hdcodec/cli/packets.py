@@ -12,6 +12,7 @@ from hdcodec.cli import _options as options
 from hdcodec.cli._files import Output, naming, read_hdc, reading, tell
 
 SUFFIX = ".hdp"
+FOLDER = click.Path(exists=True, file_okay=False)
 MOST_BYTES = 1 << 16
 """Of a packet."""
 
@@ -39,7 +40,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("source", metavar="FILE.hdc", type=options.FILE)
-@click.argument("folder", metavar="[FOLDER]", required=False, type=click.Path(exists=True, file_okay=False))
+@click.argument("folder", metavar="[FOLDER]", required=False, type=FOLDER)
 @size
 @parity
 @bare
