@@ -53,6 +53,7 @@ class Codec:
         backend: str = "auto",
         pixels: int | None = None,
     ) -> None:
+        _check_text(device=device, precision=precision, backend=backend)
         self.family = open_model(model)
         self.model_id = self.family.model_id
         self.name = MODELS[self.model_id].family
@@ -191,6 +192,7 @@ _loading = RLock()
 
 def shared_codec(model: str | int, device: str = "auto", backend: str = "auto") -> Codec:
     """A codec that is loaded once per model, device and backend, whichever thread comes first."""
+    _check_text(device=device, backend=backend)
     with _loading:
         return _shared(identify(model), device, backend)
 
@@ -198,6 +200,12 @@ def shared_codec(model: str | int, device: str = "auto", backend: str = "auto") 
 @lru_cache(maxsize=4)
 def _shared(model_id: int, device: str, backend: str) -> Codec:
     return Codec(model_id, device, backend=backend)
+
+
+def _check_text(**values: object) -> None:
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is text, not {type(value).__name__}")
 
 
 def forget() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PLACES = (Path(__file__).parent / "_weights", Path(__file__).parent.parent / "weights")
 NETWORKS = "networks.safetensors"
-_TRAINING = "training.safetensors"
+_TRAINING, _GRAPH = "training.safetensors", ".onnx"
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,16 @@ def _is_manifest(found: Any) -> bool:
         and isinstance(found.get("graphs", {}), dict)
         and all(map(_is_entry, found["files"], found["files"].values()))
         and all(map(_is_entry, found.get("graphs", {}), found.get("graphs", {}).values()))
+        and all(Path(name).suffix == _GRAPH for name in found.get("graphs", {}))
+        and not any(Path(name).suffix == _GRAPH for name in found["files"])
     )
 
 
 def _is_entry(name: str, found: Any) -> bool:
     """Whether it is the size and the sha256 of a file that lies beside the manifest."""
-    return Path(name).name == name and isinstance(found, dict) and {"bytes", "sha256"} <= set(found)
+    return (
+        Path(name).name == name
+        and isinstance(found, dict)
+        and isinstance(found.get("bytes"), int)
+        and isinstance(found.get("sha256"), str)
+    )

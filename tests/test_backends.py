@@ -100,15 +100,41 @@ def test_a_forked_process_has_graphs_of_its_own(small_cat: Image.Image, tmp_path
         "codec = hdcodec.Codec(device='cpu', backend='onnx')\n"
         "data = codec.compress(sys.argv[1])\n"
         "wanted = codec.decompress(data).tobytes()\n"
-        "child = os.fork()\n"
-        "if not child:\n"
-        "    os._exit(codec.decompress(data).tobytes() != wanted)\n"
-        "assert os.waitpid(child, 0)[1] == 0\n"
+        "for way in ('used', 'unused', 'dropped', 'forgotten'):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        if way == 'used':\n"
+        "            assert codec.decompress(data).tobytes() == wanted\n"
+        "        if way == 'dropped':\n"
+        "            del codec\n"
+        "        if way == 'forgotten':\n"
+        "            hdcodec.codec.forget()\n"
+        "        sys.exit(7)\n"
+        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7, way\n"
         "assert codec.decompress(data).tobytes() == wanted\n"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "2"}
     command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "cat.png")]
     subprocess.run(command, check=True, timeout=120, env=environment)
+
+
+def test_no_telemetry_and_nothing_at_home(small_cat: Image.Image, tmp_path: Path) -> None:
+    small_cat.save(tmp_path / "cat.png")
+    (tmp_path / "home").mkdir()
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    script = (
+        "import os, hdcodec\n"
+        "before = dict(os.environ)\n"
+        "hdcodec.compress('cat.png', backend='onnx', device='cpu')\n"
+        "assert dict(os.environ) == before\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list((tmp_path / "home").rglob("*")) == []
 
 
 # ---- the choice ----
@@ -161,6 +187,10 @@ def test_the_environment_says_what_auto_is(
     monkeypatch.setenv("HDC_BACKEND", "torch")
     assert devices.choose_backend("auto", "cpu") == "torch"
     assert devices.choose_backend("onnx", "cpu") == "onnx"
+    monkeypatch.setenv("HDC_BACKEND", " ONNX")
+    assert devices.choose_backend("auto", "cpu") == "onnx"
+    monkeypatch.setenv("HDC_BACKEND", "")
+    assert devices.choose_backend("auto", "cuda") == "torch"
     monkeypatch.setenv("HDC_BACKEND", "tpu")
     with pytest.raises(DeviceError, match="unknown backend 'tpu'; use auto, onnx, torch"):
         devices.choose_backend("auto", "cpu")
@@ -195,6 +225,53 @@ def test_an_onnxruntime_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(onnxruntime, "__version__", "1.19.2")
     with pytest.raises(DeviceError, match=r"needs onnxruntime 1\.20 or later, not 1\.19\.2"):
         Codec(device="cpu", backend="onnx")
+
+
+@pytest.mark.parametrize("options", [{"backend": None}, {"backend": 1}, {"device": ["cpu"]}])
+def test_wrong_types_are_type_errors(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="is text, not"):
+        Codec(**options)
+    with pytest.raises(TypeError, match="is text, not"):
+        hdcodec.compress(Image.new("RGB", (8, 8)), **options)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_a_precision_that_there_is_not(backend: str) -> None:
+    with pytest.raises(ValueError, match="precision must be one of"):
+        Codec(device="cpu", backend=backend, precision="float8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [("2", 2), ("4,2", 4), ("", 0), ("0", 0), ("\N{SUPERSCRIPT TWO}", 0), ("9" * 12, 256)],
+)
+def test_threads_are_those_of_openmp(
+    monkeypatch: pytest.MonkeyPatch, asked: str, wanted: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert devices.usable_threads() == (wanted or devices.usable_cores())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["raise ImportError('libfoo.so')", "raise OSError('dlopen')", "", "__version__ = '1.2'"],
+)
+def test_an_onnxruntime_that_does_not_work(content: str, tmp_path: Path) -> None:
+    """torch takes its place, unless it is asked for."""
+    (tmp_path / "onnxruntime.py").write_text(content)
+    script = (
+        "import hdcodec\n"
+        "assert hdcodec.Codec(device='cpu').backend == 'torch'\n"
+        "try:\n"
+        "    hdcodec.Codec(device='cpu', backend='onnx')\n"
+        "except hdcodec.DeviceError as error:\n"
+        "    assert 'needs onnxruntime' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "HDC_BACKEND"}
+    environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{ROOT}"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=environment)
 
 
 # ---- graphs gone wrong ----
@@ -251,6 +328,21 @@ def test_a_file_that_is_no_graph(folder: Path, data: bytes) -> None:
     rewritten(folder, "analysis.onnx", data)
     with pytest.raises(WeightsError, match=r"onnxruntime .* cannot load analysis\.onnx|made for"):
         graphs_of(folder)("analysis", PIXELS)
+
+
+def test_another_graph_in_its_place(folder: Path) -> None:
+    rewritten(folder, "analysis.onnx", (folder / "picture.onnx").read_bytes())
+    with pytest.raises(WeightsError, match=r"analysis\.onnx is another graph: it takes latent"):
+        graphs_of(folder)("analysis", PIXELS)
+
+
+@pytest.mark.parametrize("name", ["networks.safetensors", "../analysis.onnx", "", ".."])
+def test_a_graph_has_no_name_of_weights(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["graphs"][name] = {"bytes": 1, "sha256": "0" * 64}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(WeightsError, match="is not a manifest"):
+        weights.read_folder(folder)
 
 
 def test_a_graph_of_other_weights_is_refused(folder: Path) -> None:

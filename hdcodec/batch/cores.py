@@ -6,9 +6,10 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from hdcodec._errors import DeviceError
-from hdcodec.models.devices import cgroup, has_driver, usable_cores
+from hdcodec.models.devices import ONNX, cgroup, choose_backend, has_driver, usable_cores
 from hdcodec.models.options import MEMORY
 
 
@@ -31,7 +32,9 @@ class Layout:
         }
 
 
-def layout(device: str, workers: int | None, files: int, memory: int = MEMORY) -> Layout:
+def layout(
+    device: str, workers: int | None, files: int, memory: int = MEMORY, backend: str = "auto"
+) -> Layout:
     """Spread `files` over the machine, where each process takes `memory` bytes.
 
     device: "auto", "cpu", "cuda" (all GPUs) or a list "cuda:0,cuda:1". On GPUs there is one worker
@@ -39,7 +42,8 @@ def layout(device: str, workers: int | None, files: int, memory: int = MEMORY) -
     never more than files. The cores are shared out evenly. Warns of more processes than cores;
     raises DeviceError.
     """
-    names = _devices(device)
+    on_cpu = device == "auto" and choose_backend(backend, device) == ONNX
+    names = ["cpu"] if on_cpu else _devices(device)
     cores = usable_cores()
     wanted = workers or (min(cores, _room_for(memory)) if names == ["cpu"] else len(names))
     count = max(1, min(wanted, files))
@@ -67,7 +71,7 @@ def _devices(device: str) -> Sequence[str]:
 
 def _gpu_count() -> int:
     """GPUs for torch, which takes over a second to import and is left alone without a driver."""
-    if not has_driver():
+    if not has_driver() or find_spec("torch") is None:
         return 0
     import torch
 

@@ -308,7 +308,7 @@ def _crew(job: "Job", run: Run, files: int) -> "Crew":
         return RayCrew(job, run.device, run.workers, run.ray_address, files)
     from hdcodec.batch import LocalCrew, layout
 
-    return LocalCrew(job, layout(run.device, run.workers, files, job.memory))
+    return LocalCrew(job, layout(run.device, run.workers, files, job.memory, run.backend))
 
 
 def _summarise(tally: "Tally", run: Run) -> None:

@@ -43,7 +43,7 @@ def _model(number: int, name: str) -> dict[str, Any]:
         return model | {"state": str(error), "bytes": 0, "licence": None, "files": []}
     files = [
         {"file": file} | entry | {"state": _state(weights, file)}
-        for file, entry in weights.manifest["files"].items()
+        for file, entry in (weights.manifest["files"] | weights.graphs).items()
     ]
     return model | {
         "state": next((file["state"] for file in files if file["state"] != INTACT), INTACT),

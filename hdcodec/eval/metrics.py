@@ -97,7 +97,7 @@ class Reference:
         if name == "psnr":
             return psnr(self._pixels, other)
         if name in SIMILARITIES:
-            return SIMILARITIES[name](unit(self._pixels), unit(other))
+            return SIMILARITIES[name](self._pixels, other)
         return self._distances(name, other)
 
     @cached_property
@@ -125,11 +125,6 @@ def pixels(picture: Image.Image | Pixels) -> Pixels:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise HdcError(f"pixels are {picture.dtype} {picture.shape}, not uint8 H x W x 3")
     return picture
-
-
-def unit(pixels: Pixels) -> NDArray[np.float32]:
-    """0..255 to 0..1."""
-    return pixels.astype(np.float32) / np.float32(255)
 
 
 def psnr(a: Pixels, b: Pixels) -> float:

@@ -25,6 +25,9 @@ SMALL = 1 << 20
 """Pixels up to which onnxruntime is done before torch has started, though torch is the faster one:
 on a CPU that multiplies bfloat16 it decodes as many in half a second less, and starts in one."""
 
+MOST_THREADS = 256
+"""More are asked for by mistake."""
+
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _CGROUP = Path("/sys/fs/cgroup")
 _CPU = Path("/proc/cpuinfo")
@@ -37,7 +40,7 @@ def choose_backend(backend: str, device: str, pixels: int | None = None) -> str:
     float32, and starts at once: it is taken unless a GPU is there or asked for, or the CPU
     multiplies bfloat16 and there is more than a little to do. Raises DeviceError.
     """
-    asked = os.environ.get(VARIABLE, backend) if backend == "auto" else backend
+    asked = backend if backend != "auto" else set_backend() or "auto"
     if asked not in BACKENDS:
         raise DeviceError(f"unknown backend {asked!r}; use {', '.join(BACKENDS)}")
     if asked != "auto":
@@ -50,6 +53,11 @@ def choose_backend(backend: str, device: str, pixels: int | None = None) -> str:
         return TORCH
     much = pixels is None or pixels > SMALL
     return TORCH if much and has_bfloat16("cpu") else ONNX
+
+
+def set_backend() -> str | None:
+    """The backend that the environment asks for, if any."""
+    return os.environ.get(VARIABLE, "").strip().lower() or None
 
 
 def pick_device(name: str) -> torch.device:
@@ -114,7 +122,8 @@ def usable_cores() -> int:
 def usable_threads() -> int:
     """Threads for the networks: as many as OMP_NUM_THREADS says, else one for each usable core."""
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return int(asked) if asked.isdigit() and int(asked) else usable_cores()
+    wanted = int(asked) if asked.isascii() and asked.isdecimal() else 0
+    return min(wanted, MOST_THREADS) or usable_cores()
 
 
 def cgroup(name: str) -> str:

@@ -13,6 +13,7 @@ from copy import copy
 from functools import cached_property
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -36,9 +37,11 @@ tried before it, between commas; none of them has been tried."""
 LEAST_VERSION = (1, 20)
 """Of onnxruntime, which since then takes weights from memory."""
 
-_left_behind: list[Any] = []
-"""Sessions of a process that this one was forked from: to take them apart would be to wait for
-threads that are not here."""
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""What onnxruntime reads when it is imported; without it some of its builds keep a device id and
+notes of each use in the home folder, to be sent."""
+
+_loaded: WeakSet[OnnxGraphs] = WeakSet()
 
 
 class OnnxGraphs:
@@ -50,10 +53,10 @@ class OnnxGraphs:
         self._weights, self._optimised, self._lock = weights, False, Lock()
         self._tensors: bytes | None = None
         with _meanwhile(self._read):  # to read them and check their hash takes as long
-            self._onnxruntime = _imported()
+            self._onnxruntime = import_onnxruntime()
         self._providers = _providers(self._onnxruntime.get_available_providers())
         self._sessions: dict[str, Any] = {}
-        self._process = os.getpid()
+        _watch(self)
 
     def sized(self, pixels: int) -> OnnxGraphs:
         """These graphs for a picture of so many pixels."""
@@ -63,12 +66,15 @@ class OnnxGraphs:
     def _for_large(self) -> OnnxGraphs:
         graphs = copy(self)
         graphs._optimised, graphs._sessions, graphs._lock = True, {}, Lock()
+        _watch(graphs)
         return graphs
 
     def __call__(self, name: str, *inputs: Array) -> list[Array]:
         """The outputs of a graph. Raises WeightsError, MemoryError."""
         session = self._session(name)
         names = [found.name for found in session.get_inputs()]
+        if len(names) != len(inputs):
+            raise WeightsError(f"{name}.onnx is another graph: it takes {', '.join(names)}")
         given = dict(zip(names, map(np.ascontiguousarray, inputs), strict=True))
         try:
             outputs: list[Array] = session.run(None, given)
@@ -86,9 +92,6 @@ class OnnxGraphs:
 
     def _session(self, name: str) -> Any:
         with self._lock:
-            if self._process != os.getpid():
-                _left_behind.append(self._sessions)
-                self._sessions, self._process = {}, os.getpid()
             if name not in self._sessions:
                 self._sessions[name] = self._load(name)
             return self._sessions[name]
@@ -139,22 +142,57 @@ def _meanwhile(work: Callable[[], object]) -> Iterator[None]:
         thread.join()
 
 
-def _imported() -> Any:
-    """onnxruntime; raises DeviceError where it is missing or too old."""
+def import_onnxruntime() -> Any:
+    """onnxruntime, with its telemetry switched off where this is its first import; raises
+    DeviceError where it is missing, broken or too old."""
+    before = os.environ.get(TELEMETRY)
+    os.environ[TELEMETRY] = "1"
     try:
         import onnxruntime
-    except ImportError as error:
+
+        version = str(onnxruntime.__version__)
+    except (ImportError, OSError, AttributeError) as error:
+        if lacks_memory(error) or "bad_alloc" in str(error):
+            raise MemoryError from error
         raise DeviceError(f"the backend onnx needs onnxruntime: {error}") from error
-    version = onnxruntime.__version__
-    if tuple(map(int, version.split(".")[:2])) < LEAST_VERSION:
+    finally:
+        if before is None:
+            del os.environ[TELEMETRY]
+        else:
+            os.environ[TELEMETRY] = before
+    numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
+    if tuple(numbers) < LEAST_VERSION:
         least = ".".join(map(str, LEAST_VERSION))
         raise DeviceError(f"the backend onnx needs onnxruntime {least} or later, not {version}")
     return onnxruntime
 
 
+def _watch(graphs: OnnxGraphs) -> None:
+    """See to it that a forked process leaves the sessions of `graphs` alone."""
+    if not _loaded and not _watched and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_leave_sessions)
+        _watched.append(True)
+    _loaded.add(graphs)
+
+
+_watched: list[bool] = []
+
+
+def _leave_sessions() -> None:
+    """Sessions have threads that are not in a forked process: to take them apart would be to wait
+    for these for ever. So they stay, and the process makes its own."""
+    from ctypes import py_object, pythonapi
+
+    for graphs in list(_loaded):
+        for session in graphs._sessions.values():
+            for part in (session, session._sess):
+                pythonapi.Py_IncRef(py_object(part))
+        graphs._sessions, graphs._lock = {}, Lock()
+
+
 def _providers(available: list[str]) -> list[str]:
     """The execution providers to use; raises DeviceError for one that is not there."""
-    asked = [name for name in os.environ.get(VARIABLE, "").split(",") if name]
+    asked = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
     for name in asked:
         if name not in available:
             known = ", ".join(available)

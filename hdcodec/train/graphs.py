@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from hdcodec._atomic import write_bytes
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.graphs import modules
+from hdcodec.models.onnx_graphs import import_onnxruntime
 from hdcodec.weights import NETWORKS, read_folder
 
 from .export import entry
@@ -156,8 +157,7 @@ def _external(name: str, shape: list[int], first: int, size: int) -> Any:
 
 def _optimised(graph: bytes) -> bytes:
     """By onnxruntime's own optimiser, as far as it does the same for all processors."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 3

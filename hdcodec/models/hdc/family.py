@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hdcodec import weights
 from hdcodec._errors import DeviceError, WeightsError
-from hdcodec.models.devices import ONNX, TORCH, choose_backend
+from hdcodec.models.devices import ONNX, TORCH, choose_backend, chosen_bfloat16, set_backend
 from hdcodec.models.start import starting_torch
 
 from . import options
@@ -111,7 +112,11 @@ class Hdc:
 
             from .runtime import HdcNetworks
 
-            return HdcNetworks(self, OnnxGraphs(self.weights))
+            try:
+                return HdcNetworks(self, OnnxGraphs(self.weights))
+            except DeviceError:
+                if backend != "auto" or set_backend() or not find_spec("torch"):
+                    raise  # else torch takes the place of an onnxruntime that does not work
         with starting_torch():
             from .graphs import HdcGraphs
             from .runtime import HdcNetworks
@@ -119,12 +124,13 @@ class Hdc:
             return HdcNetworks(self, HdcGraphs.load(self.weights, device, precision))
 
     def _backend(self, device: str, precision: str, backend: str, pixels: int | None) -> str:
-        if backend == "auto" and (precision == "bfloat16" or not self.weights.graphs):
+        free = backend == "auto" and not set_backend()
+        if free and (precision == "bfloat16" or not self.weights.graphs):
             return TORCH
         chosen = choose_backend(backend, device, pixels)
         if chosen == ONNX and device not in ("auto", "cpu"):
             raise DeviceError(f"the backend onnx computes on the CPU, not on {device!r}")
-        if chosen == ONNX and precision == "bfloat16":
+        if chosen == ONNX and chosen_bfloat16("none", precision):
             raise DeviceError("the backend onnx computes in float32, not in bfloat16")
         return chosen
 
