@@ -42,6 +42,7 @@ TELEMETRY = "ORT_DISABLE_TELEMETRY"
 notes of each use in the home folder, to be sent."""
 
 _loaded: WeakSet[OnnxGraphs] = WeakSet()
+"""All graphs of this process."""
 
 
 class OnnxGraphs:
@@ -56,7 +57,7 @@ class OnnxGraphs:
             self._onnxruntime = import_onnxruntime()
         self._providers = _providers(self._onnxruntime.get_available_providers())
         self._sessions: dict[str, Any] = {}
-        _watch(self)
+        _loaded.add(self)
 
     def sized(self, pixels: int) -> OnnxGraphs:
         """These graphs for a picture of so many pixels."""
@@ -66,7 +67,7 @@ class OnnxGraphs:
     def _for_large(self) -> OnnxGraphs:
         graphs = copy(self)
         graphs._optimised, graphs._sessions, graphs._lock = True, {}, Lock()
-        _watch(graphs)
+        _loaded.add(graphs)
         return graphs
 
     def __call__(self, name: str, *inputs: Array) -> list[Array]:
@@ -167,17 +168,6 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _watch(graphs: OnnxGraphs) -> None:
-    """See to it that a forked process leaves the sessions of `graphs` alone."""
-    if not _loaded and not _watched and hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_leave_sessions)
-        _watched.append(True)
-    _loaded.add(graphs)
-
-
-_watched: list[bool] = []
-
-
 def _leave_sessions() -> None:
     """Sessions have threads that are not in a forked process: to take them apart would be to wait
     for these for ever. So they stay, and the process makes its own."""
@@ -188,6 +178,10 @@ def _leave_sessions() -> None:
             for part in (session, session._sess):
                 pythonapi.Py_IncRef(py_object(part))
         graphs._sessions, graphs._lock = {}, Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_sessions)
 
 
 def _providers(available: list[str]) -> list[str]:
