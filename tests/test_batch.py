@@ -847,8 +847,11 @@ def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
         assert layout("cpu", 16, 100).threads == 1
     assert len(layout("cpu", 16, 8).devices) == 8
     monkeypatch.setattr("hdcodec.batch.cores._gpu_count", lambda: 2)
+    monkeypatch.setattr("hdcodec.models.devices.has_driver", lambda: True)
+    monkeypatch.delenv("HDC_BACKEND", raising=False)
     assert layout("auto", None, 100).devices == ("cuda:0", "cuda:1")
     assert layout("cuda:1", 2, 100).devices == ("cuda:1", "cuda:1")
+    assert set(layout("auto", None, 100, backend="onnx").devices) == {"cpu"}
     assert layout("cuda", None, 100).threads == 4
     with pytest.raises(HdcError, match="cuda:2"):
         layout("cuda:0,cuda:2", None, 100)

@@ -7,6 +7,7 @@ are stored there, and both are the ones that the manifest names.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -146,26 +147,35 @@ def _meanwhile(work: Callable[[], object]) -> Iterator[None]:
 def import_onnxruntime() -> Any:
     """onnxruntime, with its telemetry switched off where this is its first import; raises
     DeviceError where it is missing, broken or too old."""
-    before = os.environ.get(TELEMETRY)
-    os.environ[TELEMETRY] = "1"
     try:
-        import onnxruntime
+        with _quiet_start():
+            import onnxruntime
 
         version = str(onnxruntime.__version__)
     except (ImportError, OSError, AttributeError) as error:
         if lacks_memory(error) or "bad_alloc" in str(error):
             raise MemoryError from error
         raise DeviceError(f"the backend onnx needs onnxruntime: {error}") from error
-    finally:
-        if before is None:
-            del os.environ[TELEMETRY]
-        else:
-            os.environ[TELEMETRY] = before
     numbers = [int(part) for part in version.split(".")[:2] if part.isdecimal()]
     if tuple(numbers) < LEAST_VERSION:
         least = ".".join(map(str, LEAST_VERSION))
         raise DeviceError(f"the backend onnx needs onnxruntime {least} or later, not {version}")
     return onnxruntime
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Wrap a first import of onnxruntime: without telemetry, the environment as before after it."""
+    if "onnxruntime" in sys.modules:
+        yield
+        return
+    before = os.environ.get(TELEMETRY)
+    os.environ[TELEMETRY] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[TELEMETRY]
+        os.environ.update({} if before is None else {TELEMETRY: before})
 
 
 def _leave_sessions() -> None:
