@@ -34,7 +34,8 @@ def bare(packages: Path, tmp_path: Path) -> Callable[..., Done]:
     """Runs Python there."""
 
     def run(*arguments: object) -> Done:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+        environment = {k: v for k, v in kept.items() if k != "HDC_BACKEND"}
         environment |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{packages}"}
         command = [sys.executable, "-S", "-W", "error", *map(str, arguments)]
         return subprocess.run(
