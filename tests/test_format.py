@@ -58,6 +58,12 @@ GOLDEN = {
         "ab48 17 02 8006 8004 64 010203 67a7dc",
     ),
     "tiny": (TINY, b"", {}, "ab48 10 02 01 01 00 94d4fb"),
+    "extended": (
+        Header(4000, 3000, 1, bytes([7, 100]), scale=14, flags=1),
+        b"\x01",
+        {},
+        "ab48 27 02 a01f b817 64 2e 01 36368f",
+    ),
     "widest": (
         header(width=65535, height=128, quality=200, kept=15),
         b"\xff",
@@ -103,6 +109,8 @@ HEADERS = st.builds(
     height=st.integers(1, 65_535),
     quality=st.integers(0, 200),
     kept=st.integers(0, 15),
+    scale=st.integers(0, 31),
+    flags=st.integers(0, 7),
 )
 CHUNKS = st.fixed_dictionaries(
     {},
@@ -114,6 +122,17 @@ CHUNKS = st.fixed_dictionaries(
         255: st.binary(max_size=20),
     },
 )
+
+
+@pytest.mark.parametrize(
+    ("side", "scale", "coded"),
+    [
+        *((4000, 0, 4000), (4000, 1, 3364), (4000, 4, 2000), (4000, 14, 354)),
+        *((3, 4, 2), (1, 31, 1), (65_535, 31, 304), (65_535, 3, 38_967)),
+    ],
+)
+def test_four_steps_of_scale_halve_a_side(side: int, scale: int, coded: int) -> None:
+    assert Header(side, side, 1, bytes(2), scale).coded_size == (coded, coded)
 
 
 @given(head=HEADERS, payload=st.binary(max_size=300), chunks=CHUNKS)
@@ -191,7 +210,7 @@ def test_appended_bytes_are_detected(rich: bytes) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(40), hdcodec.NotHdcError, "not an .hdc"),
         (b"\xab", hdcodec.TruncatedError, "ends"),
         (b"\xabH\x17\x02\x80", hdcodec.TruncatedError, "ends"),
-        (b"\xabH\x2f" + bytes(9), hdcodec.UnsupportedVersionError, "version 2"),
+        (b"\xabH\x3f" + bytes(9), hdcodec.UnsupportedVersionError, "version 3"),
         (b"\xabH\x00", hdcodec.UnsupportedVersionError, "version 0"),
         (pack(PLAIN, b"stream")[:-1] + b"\0", hdcodec.ChecksumError, "checksum"),
     ],
@@ -229,6 +248,8 @@ def test_each_fault_of_the_whole_has_its_own_error(
         ("ab48 17 03 01 01 00 0500 00", hdcodec.UnsupportedVersionError, "chunk type 5"),
         ("ab48 17 03 01 01 00 7f00 00", hdcodec.UnsupportedVersionError, "chunk type 127"),
         ("ab48 17 03 01 01 00 0100 00", hdcodec.CorruptError, "alpha"),
+        ("ab48 27 02 01 01 00", hdcodec.CorruptError, "ends inside the header"),
+        ("ab48 27 02 01 01 00 00", hdcodec.CorruptError, "extension of the header says nothing"),
     ],
 )
 def test_each_hostile_field_has_its_own_error(body: str, kind: type[Exception], words: str) -> None:
@@ -321,7 +342,8 @@ def test_alpha_that_is_not_a_plain_png_of_the_right_size_is_refused(name: str) -
         (lambda: pack(Header(1, 1, 1, b"\0"), b""), "number of parameters is 1"),
         (lambda: pack(Header(1, 1, 1, bytes(3)), b""), "number of parameters is 3"),
         (lambda: pack(header(width=1, height=1, quality=0, kept=0, model=2), b""), "model 2"),
-        (lambda: pack(header(width=1, height=1, quality=0, kept=0, version=2), b""), "version is"),
+        (lambda: pack(Header(1, 1, 1, bytes(2), scale=32), b""), "scale is 32"),
+        (lambda: pack(Header(1, 1, 1, bytes(2), flags=8), b""), "flags is 8"),
         (lambda: pack(TINY, b"", {0: b""}), "no chunk type 0"),
         (lambda: pack(TINY, b"", {256: b""}), "no chunk type 256"),
         (lambda: pack(TINY, b"", {5: b""}), "chunk type 5"),

@@ -18,7 +18,7 @@ from hdcodec.format.header import (
     MAGIC,
     MAX_PIXELS,
     MAX_SIDE,
-    VERSION,
+    VERSIONS,
     Header,
 )
 from hdcodec.format.registry import MODELS, Model
@@ -34,7 +34,7 @@ __all__ = [
     "MAX_PIXELS",
     "MAX_SIDE",
     "MODELS",
-    "VERSION",
+    "VERSIONS",
     "XMP",
     "Container",
     "Header",

@@ -22,7 +22,8 @@ from hdcodec.format.header import (
     MAGIC,
     MAX_PIXELS,
     MAX_SIDE,
-    VERSION,
+    PLAIN,
+    VERSIONS,
     Header,
     pack_header,
     parse_header,
@@ -168,10 +169,11 @@ def _check_start(data: bytes) -> None:
         raise NotHdcError("the file is empty")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise NotHdcError("this is not an .hdc file")
-    version = data[2] >> 4 if len(data) > 2 else VERSION
-    if version != VERSION:
+    version = data[2] >> 4 if len(data) > 2 else PLAIN
+    if version not in VERSIONS:
         raise UnsupportedVersionError(
-            f"the file has format version {version}, this release reads version {VERSION}"
+            f"the file has format version {version}, this release reads versions "
+            f"{' and '.join(map(str, VERSIONS))}"
         )
     if len(data) < len(MAGIC) + CHECKSUM_BYTES:
         raise TruncatedError("the data ends inside the header")
