@@ -29,7 +29,7 @@ def gaps(whole: Codec, tiled: Codec, path: Path, quality: float) -> np.ndarray:
     image = Image.open(path).convert("RGB")
     left, top = ((length - min(SIDE, length)) // 2 for length in image.size)
     crop = image.crop((left, top, left + SIDE, top + SIDE))
-    data = whole.compress(crop, quality=quality, kept=KEPT, verify=False)
+    data = whole.compress(crop, quality=quality, kept=KEPT, verify=False, protect="none")
     pairs = [
         [np.asarray(codec.decompress(data, fidelity=f)).astype(int) for codec in (whole, tiled)]
         for f in (0.0, 1.0)

@@ -38,6 +38,7 @@ EXTENSION = ".hdc"
 MIME = "image/x-hdc"
 SAVE_OPTIONS = (
     *("model", "device", "backend", "quality", "bpp", "target_size", "verify", "keep_metadata"),
+    *("regions", "mask", "protect"),
 )
 METADATA = ("exif", "xmp")
 

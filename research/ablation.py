@@ -201,7 +201,7 @@ class Bench:
 
     def coded(self, image: Image.Image, **options: Any) -> Coded:
         """A file of a picture, by the options of `Codec.compress`."""
-        data = self.codec.compress(image, verify=False, **options)
+        data = self.codec.compress(image, verify=False, protect="none", **options)
         pixels = image.width * image.height
         return Coded(data, read_symbols(unpack(data)), 8 * len(data) / pixels)
 

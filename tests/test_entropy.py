@@ -180,10 +180,10 @@ def test_level_tables_agree_with_the_float_interpolation() -> None:
     from hdcodec.models.hdc.lic import interpolate as twin
 
     levels = np.random.default_rng(0).integers(-4000, 4000, (9, 5))
-    for quality in range(201):
-        found = interpolate(levels, quality)
-        wanted = twin(torch.from_numpy(levels).double(), torch.tensor([quality]))[0].numpy()
-        np.testing.assert_array_equal(found, np.floor(wanted + 1e-9))
+    qualities = np.arange(201).reshape(3, 67)
+    twins = twin(torch.from_numpy(levels).double(), torch.from_numpy(qualities)[None])[0]
+    wanted = np.floor(twins.permute(1, 2, 0).numpy() + 1e-9)
+    np.testing.assert_array_equal(interpolate(levels, qualities), wanted)
 
 
 # ---- tables ----

@@ -137,6 +137,7 @@ def command() -> None:
 @command.command()
 @folders
 @options.rate
+@options.regions
 @options.family_options("Encoding")
 @options.model
 @click.option(
@@ -155,6 +156,9 @@ def compress(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
+    regions: tuple[str, ...],
+    mask: str | None,
+    protect: str,
     model: str,
     verify: bool,
     keep_metadata: bool,
@@ -173,6 +177,7 @@ def compress(
     run, family = _split(others)
     chosen = options.of_family(model, "Encoding", family)
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    where: dict[str, Any] = {"regions": regions, "mask": mask, "protect": protect}
     job = Job(
         "compress",
         str(target),
@@ -181,7 +186,7 @@ def compress(
         model,
         flatten,
         max_pixels,
-        {"verify": verify, "keep_metadata": keep_metadata, **rate, **chosen},
+        {"verify": verify, "keep_metadata": keep_metadata, **rate, **where, **chosen},
         run.skip_existing,
         options.family_kind(model, "Encoding").of(chosen).memory,
         run.backend,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="INPUT", type=options.FILE)
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
 @options.rate
+@options.regions
 @options.family_options("Encoding")
 @options.model
 @options.device
@@ -43,6 +44,9 @@ def command(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
+    regions: tuple[str, ...],
+    mask: str | None,
+    protect: str,
     model: str,
     device: str,
     backend: str,
@@ -72,13 +76,15 @@ def command(
     width, height = picture.rgb.size
     codec = Codec(model, device, backend=backend, pixels=width * height)
     coding = time.perf_counter()
-    box = codec.encode(picture, verify=verify, keep_metadata=keep_metadata, **rate, **chosen)
+    chosen |= {"regions": regions, "mask": mask, "protect": protect} | rate
+    box = codec.encode(picture, verify=verify, keep_metadata=keep_metadata, **chosen)
     coded = time.perf_counter() - coding
     target.write(box.data)
 
     facts: dict[str, Any] = {"input": source, "output": target.name}
     facts |= _sizes(box, input_bytes)
     facts |= {"quality": codec.family.settings(box.header.parameters)["quality"]}
+    facts |= {"protected": dict(box.found)}
     facts |= {"model": codec.name, "model_id": codec.model_id}
     facts |= {"device": codec.device, "backend": codec.backend, "codec_seconds": coded}
     facts |= {"seconds": time.perf_counter() - started}
@@ -121,5 +127,11 @@ def _line(facts: dict[str, Any]) -> str:
     return (
         f"{facts['output']}: {facts['bytes']:,} bytes, {facts['bpp']:.4f} bpp, "
         f"1:{facts['ratio']:.0f} of raw pixels, 1:{facts['input_ratio']:.0f} of the input, "
-        f"quality {facts['quality']:g}, {facts['seconds']:.2f} s"
+        f"quality {facts['quality']:g}, {_found(facts['protected'])}{facts['seconds']:.2f} s"
     )
+
+
+def _found(protected: dict[str, int]) -> str:
+    """What was found, in words."""
+    words = {"face": ("face", "faces"), "text": ("line of text", "lines of text")}
+    return "".join(f"{count} {words[kind][count > 1]}, " for kind, count in protected.items())

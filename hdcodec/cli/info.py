@@ -30,6 +30,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list):
+        return "".join(f"\n  {item}" for item in value)
     if isinstance(value, dict):
         return ", ".join(f"{name} {_text(item)}" for name, item in value.items()) or "none"
     return f"{value:.4g}" if isinstance(value, float) else printable(str(value))

@@ -70,6 +70,7 @@ def encode(codec: Codec, recipe: Recipe) -> bytes:
         picture(recipe),
         quality=recipe.quality,
         keep_metadata=recipe.metadata,
+        protect="none",
         **recipe.options,
     )
     if recipe.optional is None:

@@ -69,13 +69,13 @@ def _own_curve(
     name = " ".join([encoder, *(f"{dial}={value:g}" for dial, value in chosen.items())])
 
     def encode(image: Image.Image, quality: float) -> bytes:
-        return codec.compress(image, quality=quality, **options)
+        return codec.compress(image, quality=quality, protect="none", **options)
 
     def decode(data: bytes, _size: tuple[int, int]) -> Image.Image:
         return codec.decompress(data, **chosen)
 
     def warm(image: Image.Image) -> None:
-        codec.decompress(codec.compress(image, quality=ladder[0]), **chosen)
+        codec.decompress(encode(image, ladder[0]), **chosen)
 
     return Curve(name, version, ladder, encode, decode, warm, encoder)
 

@@ -44,6 +44,7 @@ class Container:
     chunks: type to content, unknown optional ones included. payload: the range stream.
     header_bytes (fields and checksum) + chunk_bytes + len(payload) is the size of the file, `data`
     the file itself. partial: it is a beginning of a file, and payload one of its range stream.
+    found: how many of each kind of thing were found and protected as the file was made.
     """
 
     header: Header
@@ -53,6 +54,7 @@ class Container:
     chunk_bytes: int
     data: bytes = field(repr=False)
     partial: bool = False
+    found: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def bpp(self) -> float:

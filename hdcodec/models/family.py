@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .options import Options
+from .regions import Regions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,19 +38,25 @@ class Symbols(Protocol):
 @dataclass(frozen=True)
 class Rate:
     """How large a file is to be: of a quality 0..100, or, with `budget`, of the best quality whose
-    range stream has at most so many bytes (it may be below 0: nothing then is small enough)."""
+    range stream has at most so many bytes (it may be below 0: nothing then is small enough).
+
+    `regions`: where it is to be better or worse than that.
+    """
 
     quality: float = 50.0
     budget: int | None = None
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True)
 class Stream:
-    """An encoded picture: parameters for the header, the range stream, and its symbols."""
+    """An encoded picture: parameters and flags for the header, the range stream, and its
+    symbols."""
 
     parameters: bytes
     payload: bytes
     symbols: Symbols
+    flags: int = 0
 
 
 class Networks(Protocol):

@@ -9,7 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hdcodec.models.hdc.config import QUALITIES
+from hdcodec.models.hdc.config import QUALITIES, STRIDE
+
+MAP_RANGE = 70
+"""Quality indices by which a region may differ in training."""
 
 KEEP_CODES = 16
 """Kept codes k of the file format; the kept fraction is (k / 15)**2."""
@@ -31,6 +34,28 @@ def random_qindex(
     """A quality index per sample; with a `power` above 1 low ones more often."""
     part = uniform(x, (x.shape[0],), generator) ** power
     return (part * below).long().clamp(max=below - 1)
+
+
+def random_map(
+    x: Tensor, generator: torch.Generator, below: int = QUALITIES, power: float = 1.0
+) -> Tensor:
+    """Quality indices of tiles of 64 x 64 pixels, N x H/64 x W/64: `random_qindex`, in half of the
+    samples with an offset of up to +-`MAP_RANGE` within a rectangle."""
+    n, rows, columns = x.shape[0], x.shape[2] // STRIDE, x.shape[3] // STRIDE
+    whole = random_qindex(x, generator, below, power)[:, None, None]
+    draws = uniform(x, (6, n, 1, 1), generator)
+    down, right = torch.arange(rows, device=x.device), torch.arange(columns, device=x.device)
+    inside = _between(down[:, None], rows, draws[0], draws[1]) & _between(
+        right, columns, draws[2], draws[3]
+    )
+    offset = ((2 * draws[4] - 1) * MAP_RANGE).round().long() * (draws[5] < 0.5)
+    return (whole + offset * inside).clamp(0, QUALITIES - 1)
+
+
+def _between(place: Tensor, count: int, start: Tensor, end: Tensor) -> Tensor:
+    """Which of `count` places lie in an interval between two draws, of which at least one does."""
+    first, last = (torch.minimum(start, end) * count).floor(), (torch.maximum(start, end) * count)
+    return (place >= first) & (place < last.ceil().clamp(min=1))
 
 
 def random_keep(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -29,13 +29,14 @@ from .restore import restore
 
 OPSET = 17
 LATENT, DRV, PIXEL = {0: "rows", 1: "columns"}, {0: "drv_rows", 1: "drv_columns"}, {0: "H", 1: "W"}
+TILE = {0: "tile_rows", 1: "tile_columns"}
 INPUTS = {
     "analysis": {"pixels": PIXEL},
-    "gained": {"latents": LATENT, "qindex": {}},
-    "indices": {"pixels": PIXEL, "latent": LATENT, "qindex": {}},
+    "gained": {"latents": LATENT, "qindex": TILE},
+    "indices": {"pixels": PIXEL, "latent": LATENT, "qindex": TILE},
     "picture": {
         "latent": LATENT,
-        "qindex": {},
+        "qindex": TILE,
         "indices": LATENT,
         "kept": LATENT,
         "noise": DRV,
@@ -44,7 +45,7 @@ INPUTS = {
 }
 OUTPUTS = {
     "analysis": {"latents": LATENT},
-    "gained": {"y": LATENT, "z": {0: "hyper_rows", 1: "hyper_columns"}},
+    "gained": {"y": LATENT, "z": TILE},
     "indices": {"indices": LATENT},
     "picture": {"pixels": PIXEL},
 }
@@ -73,7 +74,7 @@ def example(name: str, cfg: Config, rows: int = 4, columns: int = 8) -> tuple[Te
         "pixels": torch.randint(0, 256, (16 * rows, 16 * columns, 3), dtype=torch.uint8),
         "latents": torch.randn(rows, columns, cfg.latent),
         "latent": torch.randint(-2000, 2000, (rows, columns, cfg.latent), dtype=torch.int16),
-        "qindex": torch.tensor([90]),
+        "qindex": torch.randint(0, 201, (rows // 4, columns // 4)),
         "indices": torch.randint(0, cfg.codes, (rows, columns)),
         "kept": torch.rand(rows, columns) < 0.5,
         "noise": torch.randn(rows // 2, columns // 2, 2 * cfg.drv),

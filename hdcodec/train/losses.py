@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hdcodec.models.hdc.config import QUALITIES
-from hdcodec.models.hdc.lic import MSE_WEIGHT, trade_off
+from hdcodec.models.hdc.config import QUALITIES, STRIDE
+from hdcodec.models.hdc.lic import MSE_WEIGHT, CodedBatch, common, trade_off, weighed
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import LPIPS, patterns
 
-from .draws import random_fidelity, random_keep, random_qindex
+from .draws import random_fidelity, random_keep, random_map
 from .figures import Figures, entropy_of, mean, psnr
 from .loop import Loss
 from .realism import Realism
@@ -58,26 +58,31 @@ MakeLoss = Callable[[Any, LPIPS, Any], Loss]
 """The loss of a stage, given its networks and judges: LPIPS, and `Realism`, DISTS or nothing."""
 
 
+def bits_per_pixel(coded: CodedBatch) -> Tensor:
+    """Of each tile: N x H/64 x W/64."""
+    return (coded.y_bits + coded.z_bits) / STRIDE**2
+
+
 def lic_loss(model: HdcModel, lpips: LPIPS, _: object) -> Loss:
-    """Rate + MSE, later rate + MSE + LPIPS; every sample has a quality of its own."""
+    """Rate + MSE, later rate + MSE + LPIPS; every sample has a map of qualities of its own."""
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-        qindex = random_qindex(x, generator)
+        qindex = random_map(x, generator)
         out = model.lic(x, qindex)
-        pixels = x.shape[2] * x.shape[3]
-        bpp = (out.coded.y_bits + out.coded.z_bits) / pixels
-        mse = squared_error(out.base, x)
+        worth, relative = common(trade_off(qindex.float()) ** 0.5)
+        bpp, base = bits_per_pixel(out.coded), weighed(out.base, relative)
+        mse = squared_error(base, x)
         seen = torch.zeros_like(mse)
         distortion = 1.4 * MSE_WEIGHT * mse
         if progress >= LPIPS_FROM:
-            seen = perceived(lpips, out.base, x, generator)
+            seen = perceived(lpips, base, x, generator)
             distortion = MSE_WEIGHT * mse + seen
-        factor = trade_off(qindex.float())
-        low = qindex < QUALITIES // 2
-        return (factor**-0.5 * (bpp + factor * distortion)).mean(), {
-            "bpp_low": mean(bpp, low),
-            "bpp_high": mean(bpp, ~low),
-            "z_bpp": mean(out.coded.z_bits / pixels),
+        rate = (trade_off(qindex.float()) ** -0.5 * bpp).mean()
+        low = qindex.float().mean((1, 2)) < QUALITIES // 2
+        return rate + (worth * distortion).mean(), {
+            "bpp_low": mean(bpp.mean((1, 2)), low),
+            "bpp_high": mean(bpp.mean((1, 2)), ~low),
+            "z_bpp": mean(out.coded.z_bits / STRIDE**2),
             "psnr_low": psnr(mse, low),
             "psnr_high": psnr(mse, ~low),
             "lpips": mean(seen),
@@ -177,25 +182,25 @@ def whole_loss(model: HdcModel, lpips: LPIPS, realism: Realism | None) -> Loss:
     assert realism is not None
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-        qindex = random_qindex(x, generator, power=WHOLE_SKEW)
+        qindex = random_map(x, generator, power=WHOLE_SKEW)
         out = model.lic(x, qindex)
         base = out.base.float().clamp(0, 1)
         lic = Decoded(qindex, base, out.features, out.coded.latent, out.coded.hyper)
         drvs, noise, imitation = imitated(model, x, lic, generator)
         factor = trade_off(qindex.float())
-        worth = WHOLE_DISTORTION * factor ** (1 + WHOLE_POWER)
+        worth, relative = common(WHOLE_DISTORTION * factor ** (1 + WHOLE_POWER))
         total, figures, fused = task_loss(
-            model, lpips, x, lic, drvs, noise, generator, worth, lic_share=1.0
+            model, lpips, x, lic, drvs, noise, generator, worth, lic_share=1.0, relative=relative
         )
         pull, more = realism.loss(fused.picture, x, fused.fidelity, generator, False, worth)
         seen = patterns(fused.picture, x)
         pull = pull + PATTERN_WEIGHT * (worth * (patterns(fused.x_lic, x) + seen)).mean()
-        bpp = (out.coded.y_bits + out.coded.z_bits) / (x.shape[2] * x.shape[3])
-        low = qindex < QUALITIES // 2
+        bpp = bits_per_pixel(out.coded)
+        low = qindex.float().mean((1, 2)) < QUALITIES // 2
         figures |= {
             "patterns": mean(seen),
-            "bpp_low": mean(bpp, low),
-            "bpp_high": mean(bpp, ~low),
+            "bpp_low": mean(bpp.mean((1, 2)), low),
+            "bpp_high": mean(bpp.mean((1, 2)), ~low),
             "imitation": mean(imitation),
         }
         rate = (factor**WHOLE_POWER * bpp).mean()

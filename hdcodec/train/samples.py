@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from hdcodec.models.hdc.lic import uniform
 from hdcodec.models.hdc.model import HdcModel
 
 from .data import Pixels
@@ -46,6 +47,7 @@ def decoded(
     model: HdcModel, x: Tensor, qindex: Tensor, keep: float = 0.1, fidelity: float = 0.0
 ) -> list[Tensor]:
     """Base image and decoder's picture, with the float twins in place of the integer networks."""
+    qindex = uniform(qindex, x)
     out = model.lic(x, qindex)
     indices = tokens(model, x, out.base.clamp(0, 1))
     logits = model.prior(out.coded.latent, out.coded.hyper)

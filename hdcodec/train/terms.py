@@ -11,11 +11,11 @@ from torch import Tensor
 
 from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.drv import sample
-from hdcodec.models.hdc.lic import MSE_WEIGHT
+from hdcodec.models.hdc.lic import MSE_WEIGHT, weighed
 from hdcodec.models.hdc.model import HdcModel, mix_codes
 from hdcodec.perceptual import LPIPS, view
 
-from .draws import normal, random_fidelity, random_keep, random_qindex
+from .draws import normal, random_fidelity, random_keep, random_map
 from .figures import Figures, figures_of, mean, psnr
 
 LPIPS_WEIGHT = (4.0, 0.65)
@@ -50,12 +50,14 @@ def task_loss(
     generator: torch.Generator,
     worth: Tensor | float = 1.0,
     lic_share: float = 0.5,
+    relative: Tensor | None = None,
 ) -> tuple[Tensor, Figures, Fused]:
     """Losses of the LIC image, the fused picture and the predicted indices, given both DRVs.
 
     The index prior, where it is trained, learns from what it would make of these latents. The less
     faithful a picture is to be, the less its loss reaches the LIC image within. `worth`
-    (N) weighs the samples, `lic_share` the LIC image against the picture.
+    (N) weighs the samples, `relative` (N x H/64 x W/64) their tiles, `lic_share` the LIC image
+    against the picture.
     """
     first, second = drvs
     x_lic = model.enhancer(lic.base, lic.features, first)
@@ -71,6 +73,8 @@ def task_loss(
     missing, right = missing_loss(guess, indices, kept)
     mixed = mix_codes(codes, kept, guess, model.codebook.vectors())
     picture = model.vq_decoder(mixed, (base, eighth, sixteenth), fidelity, noise)
+    if relative is not None:
+        x_lic, picture = weighed(x_lic, relative), weighed(picture, relative)
     mse, seen = both_errors(lpips, x, x_lic, picture, generator)
     w = fidelity.flatten()
     total = distortion(mse, seen, w, lic_share)
@@ -128,9 +132,9 @@ def both_errors(
 def decode(
     model: HdcModel, x: Tensor, generator: torch.Generator, below: int = QUALITIES
 ) -> Decoded:
-    """What the LIC stream makes of a batch at random qualities (under `below`), its encoder and
-    entropy networks frozen."""
-    qindex = random_qindex(x, generator, below)
+    """What the LIC stream makes of a batch at random maps of qualities (under `below`), its encoder
+    and entropy networks frozen."""
+    qindex = random_map(x, generator, below)
     with torch.no_grad():
         coded = model.lic.code(x, qindex)
     base, features = model.lic.decode(coded.latent, qindex)

@@ -59,3 +59,8 @@ class Config:
             if type(size) is not int or not 0 < size <= MAX_SIZE:
                 raise ValueError(f"the model size {name} is {size!r}")
         return cls(**values)
+
+
+def hyper_size(width: int, height: int) -> tuple[int, int]:
+    """Rows and columns of hyper-latents of a picture, and of its tiles of 64 x 64 pixels."""
+    return -(-height // STRIDE), -(-width // STRIDE)

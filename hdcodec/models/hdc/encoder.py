@@ -12,17 +12,18 @@ from hdcodec.entropy.coder import Encoder as RangeEncoder
 from hdcodec.models.budget import highest, nearby
 from hdcodec.models.family import Rate, Stream
 
-from .config import QUALITIES, STRIDE
-from .options import PERCEPTUAL, PSNR, Encoding, qindex_of
-from .symbols import Source
+from .config import QUALITIES, STRIDE, hyper_size
+from .options import MAPPED, PERCEPTUAL, PSNR, QUALITY_PER_OFFSET, Encoding, qindex_of
+from .symbols import Source, qindex_map
 
 if TYPE_CHECKING:
     import torch
 
+    from hdcodec.models.regions import Regions
     from hdcodec.perceptual import Judge
 
     from .graphs import HdcGraphs
-    from .runtime import HdcNetworks, Latents
+    from .runtime import HdcNetworks
 
 SEARCH_STEPS = {PSNR: 6, PERCEPTUAL: 12}
 """Steps of a search for better symbols per unit of `effort`."""
@@ -37,7 +38,7 @@ def encode(
     if search_steps and options.tune == PERCEPTUAL:
         graphs = cast("HdcGraphs", networks.graphs)
         judge = _judge(options.metric_weights, graphs.place, graphs.half)
-    coder = PictureCoder(networks, networks.analyse(pad(pixels)), pixels.shape[:2], options, judge)
+    coder = PictureCoder(networks, pixels, options, rate.regions, judge)
     if rate.budget is None:
         return coder.stream(qindex_of(rate.quality), search_steps)
     start, best = highest(coder.stream, QUALITIES - 1, rate.budget)
@@ -53,26 +54,33 @@ class PictureCoder:
     def __init__(
         self,
         networks: HdcNetworks,
-        latents: Latents,
-        size: tuple[int, ...],
+        pixels: NDArray[np.uint8],
         options: Encoding,
+        regions: Regions | None = None,
         judge: Judge | None = None,
     ) -> None:
-        self.networks, self.latents, self.options, self.judge = networks, latents, options, judge
-        self.height, self.width = size
+        self.networks, self.options, self.judge = networks, options, judge
+        self.height, self.width, _ = pixels.shape
+        self.latents = networks.analyse(pad(pixels))
+        self.offsets = None
+        if regions is not None:
+            offsets = regions.offsets(self.width, self.height, STRIDE, QUALITY_PER_OFFSET)
+            self.offsets = offsets if offsets.any() else None
 
     def stream(self, qindex: int, search_steps: int = 0) -> Stream:
         """The stream at a quality index, after so many steps of a search for better symbols."""
         networks, latents, family = self.networks, self.latents, self.networks.family
+        size, offsets = hyper_size(self.width, self.height), self.offsets
+        q, mapped = qindex_map(qindex, size, offsets), offsets is not None
         if search_steps:
-            y, z = networks.refine(latents, qindex, search_steps, self.judge)
+            y, z = networks.refine(latents, q, search_steps, self.judge)
         else:
-            y, z = networks.gained(latents, qindex)
-        source = Source(y, z, lambda latent: networks.indices(latents, latent, qindex))
+            y, z = networks.gained(latents, q)
+        source = Source(y, z, lambda latent: networks.indices(latents, latent, q), offsets)
         found, coder = family.at(qindex, self.options.kept), RangeEncoder()
-        symbols = family.symbol_codec.code(coder, z.shape[:2], qindex, found.kept, source)
+        symbols = family.symbol_codec.code(coder, size, qindex, found.kept, source, mapped)
         least = family.least_payload(self.width, self.height)
-        return Stream(found.pack(), coder.finish(least), symbols)
+        return Stream(found.pack(), coder.finish(least), symbols, MAPPED * mapped)
 
 
 @lru_cache(maxsize=1)

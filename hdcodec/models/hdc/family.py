@@ -8,20 +8,27 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hdcodec import weights
-from hdcodec._errors import DeviceError, WeightsError
+from hdcodec._errors import CorruptError, DeviceError, WeightsError
 from hdcodec.models.devices import ONNX, TORCH, choose_backend, chosen_bfloat16, set_backend
 from hdcodec.models.start import starting_torch
 
 from . import options
-from .config import QUALITIES, STRIDE, Config
-from .options import KEPT_STEPS, Parameters, keep_fraction, qindex_of
+from .config import QUALITIES, Config, hyper_size
+from .options import KEPT_STEPS, MAPPED, QINDEX_PER_QUALITY, Parameters, keep_fraction, qindex_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hdcodec.entropy.coder import Coder
     from hdcodec.format import Header
 
     from .runtime import HdcNetworks
     from .symbols import HdcSymbols, SymbolCodec
+
+
+CHART = 64
+"""Signs a side of the map of qualities that `info` shows."""
 
 
 class Hdc:
@@ -47,13 +54,16 @@ class Hdc:
         return {"quality": found.quality, "kept": found.kept}
 
     def facts(self, parameters: bytes, symbols: HdcSymbols, payload: int) -> dict[str, Any]:
-        """Quality, share and number of the indices sent, and how the range stream divides."""
+        """Quality, its map if there is one, share and number of the indices sent, and how the range
+        stream divides."""
         found = Parameters.parse(parameters)
         sent, all_of_them = keep_fraction(found.kept)
         bits = symbols.lic_bits + symbols.vq_bits
         lic = round(payload * symbols.lic_bits / bits) if bits else payload
+        chart = {} if symbols.offsets is None else {"quality_map": _chart(symbols.qindex)}
         return {
             "quality": found.quality,
+            **chart,
             "kept_fraction": round(sent / all_of_them, 4),
             "kept_indices": int(symbols.kept.sum()),
             "lic_bytes": lic,
@@ -76,8 +86,10 @@ class Hdc:
     def symbols(self, header: Header, coder: Coder) -> HdcSymbols:
         """The symbols that `coder` reads. Raises CorruptError, WeightsError."""
         found = Parameters.parse(header.parameters)
-        size = hyper_size(header.width, header.height)
-        return self.symbol_codec.code(coder, size, found.qindex, found.kept)
+        if header.flags & ~MAPPED:
+            raise CorruptError(f"the flags are {header.flags}, of which hdc has {MAPPED} alone")
+        size, mapped = hyper_size(header.width, header.height), header.flags == MAPPED
+        return self.symbol_codec.code(coder, size, found.qindex, found.kept, mapped=mapped)
 
     @property
     def symbol_codec(self) -> SymbolCodec:
@@ -135,9 +147,14 @@ class Hdc:
         return chosen
 
 
-def hyper_size(width: int, height: int) -> tuple[int, int]:
-    """Rows and columns of hyper-latents of a picture."""
-    return -(-height // STRIDE), -(-width // STRIDE)
+def _chart(qindex: NDArray[np.int64]) -> list[str]:
+    """The tens of the quality of each tile, 0 to 9, a row of the picture a text; of large pictures
+    the best within several tiles."""
+    every = -(-max(qindex.shape) // CHART)
+    rows, columns = (range(0, side, every) for side in qindex.shape)
+    tens = qindex // (10 * QINDEX_PER_QUALITY)
+    best = [[tens[r : r + every, c : c + every].max() for c in columns] for r in rows]
+    return ["".join(str(min(ten, 9)) for ten in row) for row in best]
 
 
 def _ladder(found: weights.Weights) -> list[int]:

@@ -47,8 +47,8 @@ class AnalysisGraph(nn.Module):
 
 
 class GainedGraph(nn.Module):
-    """Latents before gain and a quality index, int64 1 -> gained latents and hyper-latents,
-    float32 H/16 x W/16 x latent and H/64 x W/64 x hyper."""
+    """Latents before gain and quality indices, int64 H/64 x W/64 -> gained latents and
+    hyper-latents, float32 H/16 x W/16 x latent and H/64 x W/64 x hyper."""
 
     def __init__(self, model: HdcModel) -> None:
         super().__init__()
@@ -56,12 +56,13 @@ class GainedGraph(nn.Module):
 
     def forward(self, latents: Tensor, qindex: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        y = _first(latents) * self.model.lic.gain(qindex)
-        return _last(y), _last(self.model.lic.hyper(y, qindex))
+        y, q = _first(latents), qindex[None]
+        y = y * self.model.lic.gain(q)
+        return _last(y), _last(self.model.lic.hyper(y, q))
 
 
 class IndicesGraph(nn.Module):
-    """Pixels, decoded latents (int16, units of 2**-10) and a quality index -> VQ indices, int64
+    """Pixels, decoded latents (int16, units of 2**-10) and quality indices -> VQ indices, int64
     H/16 x W/16."""
 
     def __init__(self, model: HdcModel) -> None:
@@ -70,13 +71,13 @@ class IndicesGraph(nn.Module):
 
     def forward(self, pixels: Tensor, latent: Tensor, qindex: Tensor) -> Tensor:
         """See the class."""
-        base, _ = self.model.lic.decode(_decoded(latent), qindex)
+        base, _ = self.model.lic.decode(_decoded(latent), qindex[None])
         z = self.model.vq_encoder(_unit(pixels), base.clamp(0, 1))
         return self.model.codebook.indices(z)[0]
 
 
 class PictureGraph(nn.Module):
-    """The decoder after the symbols: decoded latents (int16), a quality index, VQ indices (int64
+    """The decoder after the symbols: decoded latents (int16), quality indices, VQ indices (int64
     H/16 x W/16), which of them were sent (bool), noise (float32 H/32 x W/32 x C) and a fidelity
     (float32 1) -> pixels, uint8 H x W x 3."""
 
@@ -96,7 +97,7 @@ class PictureGraph(nn.Module):
         """See the class."""
         out = self.model.reconstruct(
             _decoded(latent),
-            qindex,
+            qindex[None],
             indices[None],
             kept[None, None],
             _first(noise),
@@ -176,7 +177,7 @@ class HdcGraphs(TorchGraphs):
         pixels: NDArray[np.uint8],
         latents: NDArray[np.float32],
         noise: NDArray[np.float32],
-        qindex: int,
+        qindex: NDArray[np.int64],
         steps: int,
         judge: Judgement | None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -184,7 +185,7 @@ class HdcGraphs(TorchGraphs):
         error of the base image, or in what `judge` says of the picture."""
         plain, told = torch.autocast(self.place.type, enabled=False), told_when_full()
         with told, torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"), plain:
-            lic, q = self._searched_lic, self.tensor(np.array([qindex]))
+            lic, q = self._searched_lic, self.tensor(qindex)[None]
             x = _unit(self.tensor(pixels))
             with torch.no_grad():
                 y = _first(self.tensor(latents)) * lic.gain(q)

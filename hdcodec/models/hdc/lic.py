@@ -11,6 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdcodec.entropy.fixedpoint import (
@@ -23,7 +24,7 @@ from hdcodec.entropy.fixedpoint import (
 from hdcodec.entropy.order import part_mask
 
 from .blocks import Block, Patches, PixelHead, down, stack, up
-from .config import QUALITIES, Config
+from .config import HYPER_STRIDE, QUALITIES, STRIDE, Config
 from .fixed import FixedNet, Layer, mixer
 from .layers import Pointwise
 
@@ -45,8 +46,37 @@ def trade_off(qindex: Tensor) -> Tensor:
     return (low + (high - low) * qindex / (QUALITIES - 1)).exp()
 
 
+def common(factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors of tiles, N x h x w, as one of each picture, N, their geometric mean, and what each
+    is of that."""
+    whole = factors.log().mean((1, 2)).exp()
+    return whole, factors / whole[:, None, None]
+
+
+class _Weighed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, picture: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return picture.view_as(picture)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (weight,) = ctx.saved_tensors
+        return grad * weight.to(grad.dtype), None
+
+
+def weighed(picture: Tensor, relative: Tensor) -> Tensor:
+    """The picture, N x 3 x H x W, whose gradient counts in each tile as much as `relative` says,
+    N x H/64 x W/64: so whatever is asked of it follows a map of qualities, although LPIPS and DISTS
+    see pictures as wholes."""
+    weight = F.interpolate(relative[:, None].float(), scale_factor=float(STRIDE), mode="nearest")
+    weighed_picture: Tensor = _Weighed.apply(picture, weight)  # type: ignore[no-untyped-call]
+    return weighed_picture
+
+
 class CodedBatch(NamedTuple):
-    """Training view of a coded batch: decoded latents, hyper features, bits per sample."""
+    """Training view of a coded batch: decoded latents, hyper features, bits of each tile of 64 x 64
+    pixels, N x H/64 x W/64."""
 
     latent: Tensor
     hyper: Tensor
@@ -55,7 +85,7 @@ class CodedBatch(NamedTuple):
 
 
 class LicOutput(NamedTuple):
-    """Training view of the LIC stream; rates in bits per sample, `base` N x 3 x H x W."""
+    """Training view of the LIC stream; `base` N x 3 x H x W."""
 
     base: Tensor
     features: Tensor
@@ -63,11 +93,22 @@ class LicOutput(NamedTuple):
 
 
 def interpolate(levels: Tensor, qindex: Tensor) -> Tensor:
-    """Rows of `levels` (L x C) at quality indices 0..200 (N), linearly between levels: N x C."""
+    """Rows of `levels` (L x C) at quality indices 0..200 (N x h x w), linearly between levels:
+    N x C x h x w."""
     position = qindex.to(levels.dtype) * ((levels.shape[0] - 1) / (QUALITIES - 1))
     low = position.floor().clamp(max=levels.shape[0] - 2).long()
-    part = (position - low).unsqueeze(1)
-    return levels[low] * (1 - part) + levels[low + 1] * part
+    part = (position - low).unsqueeze(-1)
+    return (levels[low] * (1 - part) + levels[low + 1] * part).permute(0, 3, 1, 2)
+
+
+def spread(tiles: Tensor) -> Tensor:
+    """What holds for tiles of 64 x 64 pixels, N x C x h x w, at 1/16: N x C x 4h x 4w."""
+    return F.interpolate(tiles, scale_factor=float(HYPER_STRIDE), mode="nearest")
+
+
+def uniform(qindex: Tensor, x: Tensor) -> Tensor:
+    """One quality index for each of N pictures x, as one for each of their tiles: N x h x w."""
+    return qindex[:, None, None].expand(-1, x.shape[2] // STRIDE, x.shape[3] // STRIDE)
 
 
 class Analysis(nn.Module):
@@ -90,7 +131,7 @@ class Analysis(nn.Module):
 
 
 class HyperAnalysis(nn.Module):
-    """Gained latents and the level's embedding -> hyper-latents, N x hyper x H/64 x W/64."""
+    """Gained latents and the levels' embeddings -> hyper-latents, N x hyper x H/64 x W/64."""
 
     def __init__(self, cfg: Config) -> None:
         super().__init__()
@@ -105,8 +146,8 @@ class HyperAnalysis(nn.Module):
         )
 
     def forward(self, y: Tensor, embedding: Tensor) -> Tensor:
-        """`y` N x latent x H/16 x W/16, `embedding` N x 128."""
-        z: Tensor = self.net(self.enter(y) + embedding[:, :, None, None])
+        """`y` N x latent x H/16 x W/16, `embedding` N x 128 x H/16 x W/16."""
+        z: Tensor = self.net(self.enter(y) + embedding)
         return z
 
 
@@ -160,13 +201,14 @@ class EntropyNets(nn.Module):
 
     def hyper_features(self, z: Tensor, qindex: Tensor) -> Tensor:
         """Rounded hyper-latents -> N x context x H/16 x W/16."""
-        h = self.hyper_in(z) + interpolate(self.quality, qindex)[:, :, None, None]
+        h = self.hyper_in(z) + interpolate(self.quality, qindex)
         y: Tensor = self.hyper(h.clamp(min=0))
         return y
 
 
 class Lic(nn.Module):
-    """The whole LIC stream as it is trained."""
+    """The whole LIC stream as it is trained. A quality index 0..200 belongs to each tile of 64 x 64
+    pixels: `qindex` is N x H/64 x W/64."""
 
     pattern: Tensor
 
@@ -190,8 +232,8 @@ class Lic(nn.Module):
         self.level = nn.Parameter(torch.zeros(cfg.levels, 128))
 
     def gain(self, qindex: Tensor) -> Tensor:
-        """N x latent x 1 x 1, the factor on the latents before rounding."""
-        return interpolate(self.log_gain, qindex).exp()[:, :, None, None]
+        """N x latent x H/16 x W/16, the factor on the latents before rounding."""
+        return spread(interpolate(self.log_gain, qindex).exp())
 
     def encode(self, x: Tensor, qindex: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels in [0, 1], sides multiples of 64 -> y (gained) and z, both unrounded."""
@@ -200,13 +242,12 @@ class Lic(nn.Module):
 
     def hyper(self, y: Tensor, qindex: Tensor) -> Tensor:
         """Gained latents -> hyper-latents, unrounded."""
-        z: Tensor = self.hyper_analysis(y, interpolate(self.level, qindex))
+        z: Tensor = self.hyper_analysis(y, spread(interpolate(self.level, qindex)))
         return z
 
-    def z_scale(self, z: Tensor, qindex: Tensor) -> Tensor:
+    def z_scale(self, qindex: Tensor) -> Tensor:
         """Log scales of hyper-latents, in their shape."""
-        levels = interpolate(self.entropy.z_log_scale, qindex)
-        return levels[:, :, None, None].expand_as(z)
+        return interpolate(self.entropy.z_log_scale, qindex)
 
     def decode(self, latent: Tensor, qindex: Tensor) -> tuple[Tensor, Tensor]:
         """Decoded latents (gained) -> base image and features."""
@@ -214,7 +255,7 @@ class Lic(nn.Module):
         return base, features
 
     def forward(self, x: Tensor, qindex: Tensor) -> LicOutput:
-        """`x` N x 3 x H x W in [0, 1], sides multiples of 64; `qindex` 0..200, N."""
+        """`x` N x 3 x H x W in [0, 1], sides multiples of 64."""
         coded = self.code(x, qindex)
         return LicOutput(*self.decode(coded.latent, qindex), coded)
 
@@ -223,11 +264,12 @@ class Lic(nn.Module):
         gradients in the latents and by noise in the bits."""
         y, z = self.encode(x, qindex)
         y, z = y.float().clamp(-SYMBOL_MAX, SYMBOL_MAX), z.float().clamp(-SYMBOL_MAX, SYMBOL_MAX)
-        z_bits = gaussian_bits(noisy(z), self.z_scale(z, qindex))
+        z_bits = gaussian_bits(noisy(z), self.z_scale(qindex))
         hyper = self.entropy.hyper_features(rounded(z), qindex)
         latent, mean, log_scale = self.parts(y, hyper)
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
-        return CodedBatch(latent, hyper, y_bits.flatten(1).sum(1), z_bits.flatten(1).sum(1))
+        in_tiles = F.avg_pool2d(y_bits.sum(1, keepdim=True), HYPER_STRIDE)[:, 0] * HYPER_STRIDE**2
+        return CodedBatch(latent, hyper, in_tiles, z_bits.sum(1))
 
     def parts(
         self, y: Tensor, hyper: Tensor, silent: bool = False

@@ -14,6 +14,13 @@ PSNR, PERCEPTUAL = "psnr", "perceptual"
 QINDEX_PER_QUALITY = 2
 """Quality indices in the file per step of `quality`."""
 
+QUALITY_PER_OFFSET = 5
+QINDEX_PER_OFFSET = QUALITY_PER_OFFSET * QINDEX_PER_QUALITY
+"""Of each step of a map of qualities."""
+
+MAPPED = 1
+"""The flag of files that have such a map."""
+
 
 @dataclass(frozen=True)
 class Encoding(Options):

@@ -19,7 +19,7 @@ from hdcodec.models.tiles import AREA, Tile, assemble
 
 from . import encoder
 from .config import HYPER_STRIDE, STRIDE
-from .options import Decoding, Encoding, Parameters
+from .options import Decoding, Encoding
 from .symbols import HdcSymbols
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ JUDGED_AREA = 768 * 640
 """The same where a judge, whose networks are large, sees them too."""
 
 Floats = NDArray[np.float32]
+Map = NDArray[np.int64]
 
 
 @dataclass
@@ -81,11 +82,11 @@ class HdcNetworks:
     def decode(self, header: Header, symbols: HdcSymbols, options: Decoding) -> NDArray[np.uint8]:
         """Symbols -> H x W x 3 of the header's size. Denoising steps of the caller's own take
         torch."""
-        qindex, networks = Parameters.parse(header.parameters).qindex, self
+        networks = self
         if options.denoising_steps is not None:
             graphs = cast("HdcGraphs", self.in_torch.graphs)
             networks = self._with(graphs.denoised(options.denoising_steps))
-        pixels = networks.reconstruct(symbols, qindex, options.fidelity)
+        pixels = networks.reconstruct(symbols, options.fidelity)
         return np.ascontiguousarray(pixels[: header.height, : header.width])
 
     @property
@@ -112,16 +113,18 @@ class HdcNetworks:
 
         return Latents(pixels, assemble(pixels.shape[:2], self.area, 16, work))
 
-    def gained(self, latents: Latents, qindex: int) -> tuple[Floats, Floats]:
-        """Gained latents y (H/16 x W/16 x C) and hyper-latents z (H/64 x W/64 x C)."""
+    def gained(self, latents: Latents, qindex: Map) -> tuple[Floats, Floats]:
+        """Gained latents y (H/16 x W/16 x C) and hyper-latents z (H/64 x W/64 x C), at quality
+        indices 0..200 (H/64 x W/64)."""
 
         def work(tile: Tile) -> Floats:
-            return _joined(*self.graphs("gained", tile.cut(latents.latents, 16), _one(qindex)))
+            y, q = tile.cut(latents.latents, 16), tile.cut(qindex, STRIDE)
+            return _joined(*self.graphs("gained", y, q))
 
         return self._parted(latents, self.area, work)
 
     def refine(
-        self, latents: Latents, qindex: int, steps: int, judge: Judgement | None = None
+        self, latents: Latents, qindex: Map, steps: int, judge: Judgement | None = None
     ) -> tuple[Floats, Floats]:
         """What `gained` gives, after a search of `steps` steps for what costs less: in squared
         error of the base image, or in what `judge` says of the picture. By torch alone."""
@@ -129,26 +132,25 @@ class HdcNetworks:
 
         def work(tile: Tile) -> Floats:
             pixels, y = tile.cut(latents.pixels, 1), tile.cut(latents.latents, 16)
-            return _joined(
-                *graphs.refined(pixels, y, tile.cut(grid, 32), qindex, steps, judge),
-            )
+            drawn, q = tile.cut(grid, 32), tile.cut(qindex, STRIDE)
+            return _joined(*graphs.refined(pixels, y, drawn, q, steps, judge))
 
         area = SEARCHED_AREA if judge is None else JUDGED_AREA
         return self._parted(latents, min(self.area, area), work)
 
     def indices(
-        self, latents: Latents, latent: NDArray[np.int16], qindex: int
+        self, latents: Latents, latent: NDArray[np.int16], qindex: Map
     ) -> NDArray[np.int64]:
         """VQ indices (H/16 x W/16) of a picture given its decoded latents."""
 
         def work(tile: Tile) -> NDArray[np.int64]:
             pixels, decoded = tile.cut(latents.pixels, 1), tile.cut(latent, 16)
-            (found,) = self.graphs("indices", pixels, decoded, _one(qindex))
+            (found,) = self.graphs("indices", pixels, decoded, tile.cut(qindex, STRIDE))
             return found
 
         return assemble(latents.pixels.shape[:2], self.area, 16, work)
 
-    def reconstruct(self, symbols: HdcSymbols, qindex: int, fidelity: float) -> NDArray[np.uint8]:
+    def reconstruct(self, symbols: HdcSymbols, fidelity: float) -> NDArray[np.uint8]:
         """Symbols -> padded pixels H x W x 3."""
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
         grid, dial = self._noise((height, width)), np.array([fidelity], np.float32)
@@ -158,7 +160,7 @@ class HdcNetworks:
             (pixels,) = graphs(
                 "picture",
                 tile.cut(symbols.latent, 16),
-                _one(qindex),
+                tile.cut(symbols.qindex, STRIDE),
                 tile.cut(indices, 16),
                 tile.cut(symbols.kept, 16),
                 tile.cut(grid, 32),
@@ -179,10 +181,6 @@ class HdcNetworks:
         both = assemble(latents.pixels.shape[:2], area, 16, work)
         y, z = np.split(both, [latents.latents.shape[2]], 2)
         return y, np.ascontiguousarray(z[::HYPER_STRIDE, ::HYPER_STRIDE])
-
-
-def _one(qindex: int) -> NDArray[np.int64]:
-    return np.array([qindex])
 
 
 def _joined(y: Floats, z: Floats) -> Floats:

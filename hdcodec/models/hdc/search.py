@@ -14,12 +14,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hdcodec.entropy.fixedpoint import SYMBOL_MAX
 
+from .config import STRIDE
 from .drv import DENOISING_STEPS
-from .lic import LEAST_LOG_SCALE, MSE_WEIGHT, Lic, gaussian_bits, rounded, trade_off
+from .lic import (
+    LEAST_LOG_SCALE,
+    MSE_WEIGHT,
+    Lic,
+    common,
+    gaussian_bits,
+    rounded,
+    trade_off,
+    weighed,
+)
 from .model import HdcModel
 
 RATE = 0.12
@@ -122,11 +133,12 @@ def search_perceptual(
     the file leaves out follow their means, so a change of those before them flips none. The first
     latents come back where those found do not cost less."""
     generator = torch.Generator("cpu").manual_seed(0)
-    weight = PERCEPTUAL_WEIGHT * float(trade_off(qindex.float())) * x.shape[2] * x.shape[3]
+    usual_factor, relative = common(trade_off(qindex.float()))
+    weight = PERCEPTUAL_WEIGHT * float(usual_factor) * x.shape[2] * x.shape[3]
 
     def judged(coding: Coding, view: torch.Generator | None) -> Tensor:
         picture = _decoded(model, coding.latent, qindex, noise)
-        return weight * judge(picture, x, view).sum()
+        return weight * judge(weighed(picture, relative), x, view).sum()
 
     def settled(at: list[Tensor]) -> tuple[float, Tensor, Tensor]:
         with torch.no_grad():
@@ -178,11 +190,16 @@ def _try(
 ) -> Trial:
     coding = _coded(lic, y, z, qindex, generator)
     base, _ = lic.decode(coding.latent, qindex)
-    weight = SQUARED_ERROR * float(trade_off(qindex.float())) * x.shape[2] * x.shape[3]
-    loss = weight * (base.float() - x).square().mean() + coding.rate
-    error = (base.detach().float().clamp(0, 1) - x).square().mean()
-    cost = coding.bits + weight * float(error)
+    tile_pixels, weight = STRIDE**2, SQUARED_ERROR * trade_off(qindex.float())
+    loss = tile_pixels * (weight * by_tile((base.float() - x).square())).sum() + coding.rate
+    error = by_tile((base.detach().float().clamp(0, 1) - x).square())
+    cost = coding.bits + tile_pixels * float((weight * error).sum())
     return Trial(coding.latent.detach(), coding.z.detach(), cost, loss)
+
+
+def by_tile(x: Tensor) -> Tensor:
+    """Means of tiles of 64 x 64 pixels: N x C x H x W -> N x H/64 x W/64."""
+    return F.avg_pool2d(x.mean(1, keepdim=True), STRIDE)[:, 0]
 
 
 def _coded(
@@ -193,7 +210,7 @@ def _coded(
     generator: torch.Generator,
     silent: bool = False,
 ) -> Coding:
-    z_scale = lic.z_scale(z, qindex)
+    z_scale = lic.z_scale(qindex)
     whole = rounded(z)
     latent, mean, y_scale = lic.parts(y, lic.entropy.hyper_features(whole, qindex), silent)
     rest = torch.where(y_scale <= LEAST_LOG_SCALE, latent - mean, y - mean) if silent else y - mean

@@ -1,12 +1,13 @@
 """The symbols of a picture in stream order, each coded by one function for both directions.
 
-Hyper-latents z, then latents y in four parts, then the kept VQ indices. Without torch.
+The map of qualities, if there is one, hyper-latents z, latents y in four parts, then the kept VQ
+indices. Without torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -21,11 +22,12 @@ from hdcodec.entropy.coder import Coder, Symbols
 from hdcodec.entropy.context import FourParts, code_gaussian
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.entropy.intnet import Fixed, IntNet, Stored
+from hdcodec.entropy.offsets import Offsets, code_offsets
 from hdcodec.entropy.order import PARTS
 from hdcodec.entropy.tables import scale_index, softmax_frequencies
 
 from .config import HYPER_STRIDE, QUALITIES
-from .options import keep_fraction
+from .options import QINDEX_PER_OFFSET, keep_fraction
 
 _ONE = 1 << FRACTION_BITS
 _ROWS = 4096
@@ -33,22 +35,27 @@ _ROWS = 4096
 
 @dataclass
 class Source:
-    """What an encoder codes: gained latents and hyper-latents (float32, h x w x C), and a function
-    from the decoded latents to the VQ indices (h x w), called only where some are kept."""
+    """What an encoder codes: gained latents and hyper-latents (float32, h x w x C), a function from
+    the decoded latents to the VQ indices (h x w), called only where some are kept, and the offsets
+    of the map of qualities (h x w), where the file is to have one."""
 
     y: NDArray[np.float32]
     z: NDArray[np.float32]
     indices: Callable[[Stored], NDArray[np.int64]]
+    offsets: Offsets | None = None
 
 
 @dataclass
 class HdcSymbols:
     """What a file says, exactly: the same on every machine.
 
-    `z` and `y` h x w x C symbols; `latent` decoded latents in units of 2**-10, as `y`; `kept` bool
-    h x w; `indices` int32 h x w, -1 where the index was not sent.
+    `qindex` quality indices 0..200 of the tiles of 64 x 64 pixels, `offsets` the map that makes
+    them differ, if there is one; `z` and `y` h x w x C symbols; `latent` decoded latents in units
+    of 2**-10, as `y`; `kept` bool h x w; `indices` int32 h x w, -1 where the index was not sent.
     """
 
+    qindex: NDArray[np.int64]
+    offsets: Offsets | None
     z: Symbols
     y: NDArray[np.int8]
     latent: Stored
@@ -60,7 +67,8 @@ class HdcSymbols:
     def sha256(self) -> str:
         """A hash of all symbols, for comparing decoders."""
         digest = hashlib.sha256()
-        for row in chain[NDArray[Any]](self.z, self.y, self.indices):
+        offsets: Iterable[NDArray[Any]] = () if self.offsets is None else self.offsets
+        for row in chain[NDArray[Any]](offsets, self.z, self.y, self.indices):
             digest.update(row.astype("<i4").tobytes())
         return digest.hexdigest()
 
@@ -91,32 +99,34 @@ class SymbolCodec:
         qindex: int,
         kept: int,
         source: Source | None = None,
+        mapped: bool = False,
     ) -> HdcSymbols:
         """Code one picture; `size` = (rows, columns) of hyper-latents, `kept` the code of the kept
-        fraction, `source` when encoding. Raises CorruptError on an impossible stream."""
-        z = self._code_z(coder, size, qindex, source)
-        hyper = self._hyper_features(z, qindex)
+        fraction, `source` when encoding, `mapped` whether there is a map of qualities. Raises
+        CorruptError on an impossible stream."""
+        given = None if source is None else source.offsets
+        offsets = code_offsets(coder, size, given) if mapped else None
+        q = qindex_map(qindex, size, offsets)
+        z = self._code_z(coder, q, source)
+        hyper = self._hyper_features(z, q)
         y, latent = self.context.code(coder, hyper, None if source is None else source.y)
         lic_bits = coder.bits
         sent, indices = self._code_indices(coder, latent, hyper, keep_fraction(kept), source)
-        return HdcSymbols(z, y, latent, sent, indices, lic_bits, coder.bits - lic_bits)
+        vq_bits = coder.bits - lic_bits
+        return HdcSymbols(q, offsets, z, y, latent, sent, indices, lic_bits, vq_bits)
 
-    def _code_z(
-        self, coder: Coder, size: tuple[int, int], qindex: int, source: Source | None
-    ) -> Symbols:
+    def _code_z(self, coder: Coder, qindex: NDArray[np.int64], source: Source | None) -> Symbols:
         tables = scale_index(interpolate(self.z_log_scale, qindex).astype(np.float64))
-        tables = np.broadcast_to(tables, (*size, len(tables)))
         values = None if source is None else np.rint(source.z).astype(np.float64)
         z = code_gaussian(coder, values, tables, self.gaussians)
         if coder.ended:
             raise TruncatedError("the data ends inside the hyper-latents, before any picture")
         return z
 
-    def _hyper_features(self, z: Symbols, qindex: int) -> Stored:
-        offset = interpolate(self.quality, qindex)
-
+    def _hyper_features(self, z: Symbols, qindex: NDArray[np.int64]) -> Stored:
         def entered(rows: slice) -> Fixed:
-            h = self.hyper_in(z[rows].astype(np.float64) * _ONE) + offset
+            level = interpolate(self.quality, qindex[rows])
+            h = self.hyper_in(z[rows].astype(np.float64) * _ONE) + level
             return np.clip(h, 0, 32767)
 
         return np.concatenate(
@@ -190,10 +200,20 @@ def most_uncertain(top: NDArray[np.int64], keep: tuple[int, int]) -> NDArray[np.
     return kept
 
 
-def interpolate(levels: NDArray[np.int64], qindex: int) -> NDArray[np.int64]:
-    """The row of `levels` (L x C) at quality index 0..200: linear, rounded down."""
+def qindex_map(
+    qindex: int, size: tuple[int, int], offsets: Offsets | None = None
+) -> NDArray[np.int64]:
+    """Quality indices of `size` rows and columns of tiles, of each the picture's and its offset."""
+    if offsets is None:
+        return np.full(size, qindex)
+    return np.clip(qindex + QINDEX_PER_OFFSET * offsets.astype(np.int64), 0, QUALITIES - 1)
+
+
+def interpolate(levels: NDArray[np.int64], qindex: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of `levels` (L x C) at quality indices 0..200 (h x w): h x w x C, linear, rounded
+    down."""
     step = (QUALITIES - 1) // (len(levels) - 1)
-    low = min(qindex // step, len(levels) - 2)
-    part = qindex - low * step
-    row: NDArray[np.int64] = (levels[low] * (step - part) + levels[low + 1] * part) // step
-    return row
+    low = np.minimum(qindex // step, len(levels) - 2)
+    part = (qindex - low * step)[..., None]
+    rows: NDArray[np.int64] = (levels[low] * (step - part) + levels[low + 1] * part) // step
+    return rows

@@ -1,0 +1,93 @@
+"""What callers may say of where a picture is to be better, made into `Regions`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from .models.regions import Region, Regions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from .detect import Box
+    from .images import Picture
+
+    Place: TypeAlias = Region | Sequence[float] | str
+    Mask: TypeAlias = "Image.Image" | NDArray[np.uint8] | str | os.PathLike[str]
+
+AUTO, NONE = "auto", "none"
+
+
+def regions_of(
+    picture: Picture, regions: Iterable[Place], mask: Mask | None, protect: str
+) -> Regions | None:
+    """The regions of a picture, or None where there are none.
+
+    `regions`: Region, (x, y, width, height[, offset]) or text as Region.parse takes it. `mask`: an
+    image, an array or the path of a picture, whatever its size. `protect`: "auto", "none", or
+    kinds of things between commas, as `kinds` knows them. Raises ValueError, TypeError, ImageError,
+    and WeightsError where a detector that was asked for is missing.
+    """
+    places = tuple(map(_region, regions))
+    for place in places:
+        _check_inside(place, picture.rgb.size)
+    found = tuple(_found(np.asarray(picture.rgb), protect))
+    gray = None if mask is None else _gray(mask)
+    if not places and not found and gray is None:
+        return None
+    return Regions(picture.rgb.size, places, gray, found)
+
+
+def kinds(protect: str) -> tuple[str, ...]:
+    """The kinds of things to protect; raises ValueError."""
+    from . import detect
+
+    if protect == NONE:
+        return ()
+    if protect == AUTO:
+        return tuple(kind for kind in ("faces",) if kind in detect.available())
+    wanted = tuple(name.strip() for name in protect.split(","))
+    if unknown := [name for name in wanted if name not in detect.KINDS]:
+        known = ", ".join((AUTO, NONE, *detect.KINDS))
+        raise ValueError(f"protect must be of {known}, not {unknown[0]!r}")
+    return wanted
+
+
+def _found(pixels: NDArray[np.uint8], protect: str) -> Iterable[Box]:
+    from . import detect
+
+    finders = {"faces": detect.faces, "text": detect.text}
+    for kind in kinds(protect):
+        yield from finders[kind](pixels)
+
+
+def _region(place: Any) -> Region:
+    if isinstance(place, Region):
+        return place
+    if isinstance(place, str):
+        return Region.parse(place)
+    try:
+        numbers = [float(number) for number in place]
+    except TypeError as error:
+        raise TypeError("a region must be (x, y, width, height) or with an offset") from error
+    if len(numbers) not in (4, 5):
+        raise ValueError("a region must be (x, y, width, height) or with an offset")
+    return Region(*numbers)
+
+
+def _check_inside(place: Region, size: tuple[int, int]) -> None:
+    ends = place.x + place.width, place.y + place.height
+    if place.x >= size[0] or place.y >= size[1] or min(ends) <= 0:
+        at = f"{place.x:g},{place.y:g},{place.width:g},{place.height:g}"
+        raise ValueError(f"the region {at} lies outside the picture of {size[0]}x{size[1]}")
+
+
+def _gray(mask: Mask) -> NDArray[np.uint8]:
+    from ._inputs import picture_of
+
+    return np.asarray(picture_of(mask).rgb.convert("L"))

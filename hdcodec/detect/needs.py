@@ -1,0 +1,36 @@
+"""How much more quality what was found in a picture needs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .boxes import FACE, TEXT, Box
+
+MOST = 25.0
+"""Units of quality, 0 to 100, for what needs it most."""
+
+
+class Need(NamedTuple):
+    """How the offset falls with the height of a box: at low rates what is small is lost first,
+    while the codec keeps what is large without help."""
+
+    small: float
+    """Pixels of height up to which a box gets the most."""
+    large: float
+    """Part of the picture's shorter side from which on it gets none."""
+
+
+NEEDS = {FACE: Need(64, 0.4), TEXT: Need(32, 0.2)}
+"""Between the two heights the offset falls evenly."""
+
+
+def needed(box: Box, size: tuple[int, int]) -> float:
+    """The offset of quality, 0 to MOST, that a box in a picture of `size` (width, height) needs by
+    its height; of a line of text that runs downwards, by its width."""
+    need = NEEDS[box.kind]
+    large = need.large * min(size)
+    small = min(need.small, large / 2)
+    height = min(box.width, box.height) if box.kind == TEXT else box.height
+    if large <= small:
+        return 0.0
+    return MOST * min(max((large - height) / (large - small), 0.0), 1.0)
