@@ -44,7 +44,7 @@ def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box
     """The lines of text in a picture, the surest first; the box of a slanted one is upright."""
     small = reduced(pixels, LONGEST, MOST)
     levels = small.planes[:, ::-1] / np.float32(127.5) - 1  # it was trained on blue, green, red
-    (output,) = session.run(NETWORK.outputs, {NETWORK.input: levels})
+    (output,) = session.run(None, {session.get_inputs()[0].name: levels})
     probability = output[0, 0, : small.size[1], : small.size[0]]
     mask = probability > MARKED
     component, count = label(mask)
