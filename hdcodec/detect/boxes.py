@@ -39,10 +39,12 @@ def in_picture(
     low = np.maximum(corners[:, :2], 0)
     sides = np.minimum(corners[:, 2:], (width, height)) - low
     order = [index for index in np.argsort(-scores, kind="stable") if sides[index].min() > 0]
-    return [
-        Box(*map(float, (*low[index], *sides[index], min(scores[index], 1))), kind)
-        for index in order
-    ]
+    return [_box(low[index], sides[index], scores[index], kind) for index in order]
+
+
+def _box(low: Corners, sides: Corners, score: float, kind: str) -> Box:
+    (x, y), (width, height) = low.tolist(), sides.tolist()
+    return Box(x, y, width, height, min(float(score), 1), kind)
 
 
 def strongest(corners: Corners, scores: npt.NDArray[Any], most: float) -> list[int]:

@@ -1,4 +1,4 @@
-"""How much more quality what was found gets: a grid of offsets, one for each tile of the picture."""
+"""How much more quality what was found gets: a grid of offsets, one for each tile."""
 
 from __future__ import annotations
 
