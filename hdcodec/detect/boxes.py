@@ -44,11 +44,12 @@ def in_picture(
     low = np.maximum(corners[:, :2], 0)
     sides = np.minimum(corners[:, 2:], (width, height)) - low
     order = [index for index in np.argsort(-scores, kind="stable") if sides[index].min() > 0]
-    found = []
-    for index in order:
-        x, y, across, down = map(float, (*low[index], *sides[index]))
-        found.append(Box(x, y, across, down, min(float(scores[index]), 1.0), kind))
-    return found
+    return [_box(low[index], sides[index], scores[index], kind) for index in order]
+
+
+def _box(low: Corners, sides: Corners, score: float, kind: str) -> Box:
+    (x, y), (width, height) = low.tolist(), sides.tolist()
+    return Box(x, y, width, height, min(float(score), 1), kind)
 
 
 def strongest(corners: Corners, scores: npt.NDArray[Any], most: float) -> list[int]:

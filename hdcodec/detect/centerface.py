@@ -24,10 +24,10 @@ NETWORK = Network(
     free=bytes.fromhex("0a021200 0a020803 0a021200 0a021200"),  # without a name and a size
 )
 
-LONGEST, MOST = 1280, 1.5
+LONGEST, MOST = 1024, 2.0
 """Pixels of the longer side that the network sees, and how much it may be enlarged for that."""
 
-THRESHOLD = 0.5
+THRESHOLD = 0.45
 """The least score of a face."""
 
 OVERLAP = 0.3

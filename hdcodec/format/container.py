@@ -19,6 +19,7 @@ from hdcodec._errors import (
 from hdcodec.format._alpha import check_alpha
 from hdcodec.format._bytes import Reader, pack_varint, parse_varint
 from hdcodec.format.header import (
+    EXTENDED,
     MAGIC,
     MAX_PIXELS,
     MAX_SIDE,
@@ -174,8 +175,7 @@ def _check_start(data: bytes) -> None:
     version = data[2] >> 4 if len(data) > 2 else PLAIN
     if version not in VERSIONS:
         raise UnsupportedVersionError(
-            f"the file has format version {version}, this release reads versions "
-            f"{' and '.join(map(str, VERSIONS))}"
+            f"the file has format version {version}, this release reads {PLAIN} and {EXTENDED}"
         )
     if len(data) < len(MAGIC) + CHECKSUM_BYTES:
         raise TruncatedError("the data ends inside the header")
