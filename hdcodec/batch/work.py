@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hdcodec._errors import ExistsError, HdcError, OutputError, describe
+from hdcodec._inspect import coded_sizes
 from hdcodec.batch.plan import EXISTS, Direction, leaves
 from hdcodec.batch.rows import Item, Row
 from hdcodec.format import ALPHA, MAX_FILE_BYTES, MAX_PIXELS, unpack
@@ -143,8 +144,9 @@ class Worker:
 
     def _compress(self, source: str) -> tuple[bytes, dict[str, Any]]:
         picture, input_bytes = self._load(source)
-        data = self._own_codec().compress(picture, **self.job.options)
-        return data, _sizes(picture.rgb, input_bytes, len(data), len(data))
+        box = self._own_codec().encode(picture, **self.job.options)
+        size = len(box.data)
+        return box.data, _sizes(picture.rgb, input_bytes, size, size) | coded_sizes(box.header)
 
     def _load(self, source: str) -> tuple[Picture, int]:
         from hdcodec import images

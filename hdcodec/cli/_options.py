@@ -157,6 +157,13 @@ rate = together(
     ),
 )
 
+max_side = click.option(
+    "--max-side",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Code the picture smaller, its longer side of at most N pixels; decoding enlarges it.",
+)
+
 
 class Named(click.Path):
     """A path that is not empty, as an argument is that a shell makes of an unset variable."""

@@ -137,6 +137,7 @@ def command() -> None:
 @command.command()
 @folders
 @options.rate
+@options.max_side
 @options.family_options("Encoding")
 @options.model
 @click.option(
@@ -155,6 +156,7 @@ def compress(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
+    max_side: int | None,
     model: str,
     verify: bool,
     keep_metadata: bool,
@@ -173,6 +175,7 @@ def compress(
     run, family = _split(others)
     chosen = options.of_family(model, "Encoding", family)
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    rate |= options.given(max_side=max_side)
     job = Job(
         "compress",
         str(target),

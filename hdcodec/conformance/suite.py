@@ -139,7 +139,8 @@ def _check_pixels(name: str, image: Image.Image) -> tuple[float, int]:
 
 def _encode_again(name: str, codec: Codec, box: Container, image: Image.Image, out: Path) -> str:
     settings = codec.family.settings(box.header.parameters)
-    data = codec.compress(image, keep_metadata=True, **settings)
+    side = max(box.header.coded_size)
+    data = codec.compress(image, max_side=side, keep_metadata=True, **settings)
     (out / f"{name}.hdc").write_bytes(data)
     return verify(data)
 

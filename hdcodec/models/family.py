@@ -98,6 +98,10 @@ class Family(Protocol):
     Decoding: type[Options]
     """The options of decompressing that are this family's."""
 
+    scaled_below: float
+    """The quality, 0..100, that a budget has to allow a picture at its own size; where it allows
+    less the picture is coded smaller. `python benchmarks/scales.py` shows what is best."""
+
     model_id: int
 
     def __init__(self, model_id: int) -> None: ...
