@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .models.family import Family, Pixels, Stream
 
-USUAL_BPP = 0.01
+USUAL_BPP = 0.005
 """Bits per pixel that a file takes about where it is coded at its own size; a search for a scale
 begins with it."""
 
@@ -68,7 +68,7 @@ class Scales:
             return (1 + len(self.stream(scale, wanted, quick).payload)) / (1 + room(scale))
 
         scale = smallest(excess, start, first, self.last) if room(self.last) >= 0 else self.last
-        return scale, self.stream(scale, Rate(budget=room(scale)), options)
+        return scale, self.stream(scale, Rate(wanted.quality, room(scale)), options)
 
     def _is_good(self, stream: Stream, room: int) -> bool:
         quality = self.family.settings(stream.parameters)["quality"]

@@ -117,7 +117,7 @@ class Painter:
 
         if rate.budget is None:
             return stream(round(rate.quality / 100 * FINEST))
-        return highest(stream, FINEST, rate.budget)[1]
+        return highest(stream, FINEST, rate.budget, round(rate.quality / 100 * FINEST))[1]
 
     def decode(
         self, header: Header, symbols: BlocksSymbols, options: BlocksDecoding

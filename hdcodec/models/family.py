@@ -37,7 +37,8 @@ class Symbols(Protocol):
 @dataclass(frozen=True)
 class Rate:
     """How large a file is to be: of a quality 0..100, or, with `budget`, of the best quality whose
-    range stream has at most so many bytes (it may be below 0: nothing then is small enough)."""
+    range stream has at most so many bytes (it may be below 0: nothing then is small enough), which
+    may lie near `quality`."""
 
     quality: float = 50.0
     budget: int | None = None

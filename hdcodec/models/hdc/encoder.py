@@ -40,7 +40,9 @@ def encode(
     coder = PictureCoder(networks, networks.analyse(pad(pixels)), pixels.shape[:2], options, judge)
     if rate.budget is None:
         return coder.stream(qindex_of(rate.quality), search_steps)
-    start, best = highest(coder.stream, QUALITIES - 1, rate.budget)
+    start, best = highest(
+        coder.stream, QUALITIES - 1, rate.budget, qindex_of(rate.quality)
+    )
     if not search_steps or len(best.payload) > rate.budget:
         return best
     searched = partial(coder.stream, search_steps=search_steps)
