@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ._errors import CorruptError
 from ._inputs import bytes_of
 from .entropy.coder import Coder, Decoder, Echo
-from .format import ALPHA, CHUNK_NAMES, MAX_PIXELS, MODELS, Container, Header, pack, unpack
+from .format import ALPHA, CHUNK_NAMES, MAX_PIXELS, MODELS, Container, pack, unpack
 from .models import open_model
 
 if TYPE_CHECKING:
@@ -56,13 +56,6 @@ def verify(data: Data, *, max_pixels: int = MAX_PIXELS) -> str:
     return symbols.sha256()
 
 
-def coded_sizes(header: Header) -> dict[str, int]:
-    """`coded_width` and `coded_height` in pixels, where a picture is coded at a smaller size."""
-    if not header.scale:
-        return {}
-    return dict(zip(("coded_width", "coded_height"), header.coded_size, strict=True))
-
-
 def info(data: Data, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     """What an .hdc file says: header fields, bytes per section, bits per pixel, symbol hash.
 
@@ -82,7 +75,7 @@ def info(data: Data, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
         "model_id": header.model,
         "width": header.width,
         "height": header.height,
-        **coded_sizes(header),
+        **header.coded_facts,
         "bytes": len(box.data),
         "bpp": box.bpp,
         "header_bytes": box.header_bytes,

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hdcodec._errors import ExistsError, HdcError, OutputError, describe
-from hdcodec._inspect import coded_sizes
 from hdcodec.batch.plan import EXISTS, Direction, leaves
 from hdcodec.batch.rows import Item, Row
 from hdcodec.format import ALPHA, MAX_FILE_BYTES, MAX_PIXELS, unpack
@@ -146,7 +145,7 @@ class Worker:
         picture, input_bytes = self._load(source)
         box = self._own_codec().encode(picture, **self.job.options)
         size = len(box.data)
-        return box.data, _sizes(picture.rgb, input_bytes, size, size) | coded_sizes(box.header)
+        return box.data, _sizes(picture.rgb, input_bytes, size, size) | box.header.coded_facts
 
     def _load(self, source: str) -> tuple[Picture, int]:
         from hdcodec import images

@@ -167,7 +167,8 @@ def compress(
     """Compress the pictures in folder SRC to .hdc files in folder DST.
 
     a.png becomes a.hdc; where that would be the name of two, a.png.hdc and a.jpg.hdc. Hidden files
-    and files that are no pictures are left out. --bpp and --target-size are caps for each file.
+    and files that are no pictures are left out. --bpp and --target-size are caps for each file;
+    where one allows little quality, the picture is coded smaller, and decoding enlarges it.
     """
     from hdcodec._pictures import HDC
     from hdcodec.batch import Job

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hdcodec._inspect import coded_sizes
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import STREAM, Output, reading
 
@@ -114,7 +113,7 @@ def _sizes(box: "Container", input_bytes: int) -> dict[str, Any]:
     return {
         "width": width,
         "height": height,
-        **coded_sizes(box.header),
+        **box.header.coded_facts,
         "bytes": len(box.data),
         "bpp": box.bpp,
         "input_bytes": input_bytes,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hdcodec._inspect import coded_sizes
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import Output, naming, read_hdc
 from hdcodec.format import ALPHA, unpack
@@ -81,7 +80,7 @@ def command(
 
     facts: dict[str, Any] = {"input": source, "output": target.name}
     facts |= {"width": image.width, "height": image.height, "mode": image.mode}
-    facts |= coded_sizes(box.header)
+    facts |= box.header.coded_facts
     facts |= {
         "model": codec.name,
         "model_id": codec.model_id,

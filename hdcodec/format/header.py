@@ -52,6 +52,13 @@ class Header:
         return coded_size(self.size, self.scale)
 
     @property
+    def coded_facts(self) -> dict[str, int]:
+        """`coded_width` and `coded_height` for reports, where they are other than the size."""
+        if self.coded_size == self.size:
+            return {}
+        return dict(zip(("coded_width", "coded_height"), self.coded_size, strict=True))
+
+    @property
     def coded(self) -> Header:
         """The header of the picture that is coded, which is all that a family knows of."""
         width, height = self.coded_size
