@@ -25,7 +25,7 @@ def read_symbols(box: Container, coder: Coder | None = None) -> Symbols:
 
     Raises WeightsError, MissingWeightsError, CorruptError.
     """
-    header = box.header
+    header = box.header.coded
     family = open_model(header.model)
     family.settings(header.parameters)
     least = family.least_payload(*header.size) // (BEGINNING if box.partial else 1)
@@ -50,7 +50,7 @@ def verify(data: Data, *, max_pixels: int = MAX_PIXELS) -> str:
         from .images.alpha import decode_alpha
 
         decode_alpha(box.chunks[ALPHA], box.header.size)
-    least = open_model(box.header.model).least_payload(*box.header.size)
+    least = open_model(box.header.model).least_payload(*box.header.coded_size)
     if pack(box.header, echo.finish(least), box.chunks) != box.data:
         raise CorruptError("the file is not what an encoder makes of its symbols")
     return symbols.sha256()
@@ -60,8 +60,9 @@ def info(data: Data, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
     """What an .hdc file says: header fields, bytes per section, bits per pixel, symbol hash.
 
     `data` is the file's bytes or its path. Loads the integer networks, but neither torch nor the
-    others. `quality` is 0..100, all sizes are in bytes, `chunks` maps names to sizes; the family of
-    the model adds facts of its own. Raises every kind of HdcError that a damaged or hostile file
+    others. `quality` is 0..100, all sizes are in bytes, `chunks` maps names to sizes; `coded_width`
+    and `coded_height` are there where the picture is coded at a smaller size; the family of the
+    model adds facts of its own. Raises every kind of HdcError that a damaged or hostile file
     can cause.
     """
     box = unpack(bytes_of(data), max_pixels=max_pixels)
@@ -74,6 +75,7 @@ def info(data: Data, *, max_pixels: int = MAX_PIXELS) -> dict[str, Any]:
         "model_id": header.model,
         "width": header.width,
         "height": header.height,
+        **header.coded_facts,
         "bytes": len(box.data),
         "bpp": box.bpp,
         "header_bytes": box.header_bytes,

@@ -10,11 +10,10 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 from PIL import Image
 
 from . import models
@@ -22,17 +21,19 @@ from ._errors import CorruptError, DeviceError, TargetError, UnknownModelError
 from ._inputs import bytes_of, picture_of
 from ._inspect import read_symbols
 from ._regions import AUTO, regions_of
+from ._scales import Scales, least_scale
 from .entropy.coder import PrefixDecoder
 from .format import CHUNK_NAMES, MAX_PIXELS, MODELS, Container, Header, pack, unpack
 from .format.header import MAX_SIDE
-from .images import attach, detach
+from .images import attach, detach, resized
 from .models import DEFAULT, identify, open_model
 from .models.family import Rate
 
 if TYPE_CHECKING:
     from ._inputs import Data, Source
     from ._regions import Mask, Place
-    from .models.family import Networks
+    from .models.family import Networks, Pixels, Stream
+    from .models.regions import Regions
 
 T = TypeVar("T")
 
@@ -91,6 +92,7 @@ class Codec:
         quality: float | None = None,
         bpp: float | None = None,
         target_size: int | None = None,
+        max_side: int | None = None,
         verify: bool = True,
         keep_metadata: bool = False,
         regions: Iterable[Place] = (),
@@ -101,8 +103,9 @@ class Codec:
         """A file of `image`, a Pillow image, a Picture, an array or the path of a picture file.
 
         At most one of `quality` (0..100, default 50), `bpp` (bits per pixel of the whole file) and
-        `target_size` (bytes); the latter two are caps that are never exceeded. `verify` decodes the
-        symbols again and compares.
+        `target_size` (bytes); the latter two are caps that are never exceeded, and few bytes are
+        spent on a smaller picture, which decoding enlarges. `max_side`: pixels that the longer side
+        of what is coded may have. `verify` decodes the symbols again and compares.
 
         `regions`, each (x, y, width, height) in pixels or with an offset of quality, -100..100, are
         better than the rest by that (25 unless given), or worse; so is what is bright or dark in
@@ -116,15 +119,19 @@ class Codec:
         picture, settings = picture_of(image), self.family.Encoding.of(options)
         size, chunks = picture.rgb.size, detach(picture, keep_metadata)
         limit = _limit(size, quality, bpp, target_size)
-        blank = Header(*size, self.model_id, bytes(MODELS[self.model_id].parameters))
-        beside = len(pack(blank, b"", chunks))
         places = regions_of(picture, regions, mask, protect)
-        rate = Rate(50.0 if quality is None else quality, limit and limit - beside, places)
+        none = bytes(MODELS[self.model_id].parameters)
+        bare = len(pack(Header(*size, self.model_id, none), b"", chunks))
+        encode = partial(self._encoded, places)
+        scales = Scales(picture.rgb, self.family, encode, least_scale(size, max_side))
 
-        stream = self._within_memory(
-            lambda networks: networks.encode(np.asarray(picture.rgb), rate, settings)
-        )
-        header = Header(*size, self.model_id, stream.parameters, flags=stream.flags)
+        if limit is None:
+            scale, rate = scales.first, Rate(50.0 if quality is None else quality)
+            stream = scales.stream(scale, rate, settings)
+        else:  # a scale or a map take the byte of an extended header
+            room = limit - bare
+            scale, stream = scales.within(lambda s: room - (s > 0 or places is not None), settings)
+        header = Header(*size, self.model_id, stream.parameters, scale, stream.flags)
         box = unpack(pack(header, stream.payload, chunks), max_pixels=MAX_SIDE**2)
         if limit is not None and len(box.data) > limit:
             raise _too_large(box, limit)
@@ -132,13 +139,20 @@ class Codec:
             raise CorruptError("verification failed: the file would not decode to what was encoded")
         return box if places is None else replace(box, found=places.counts)
 
-    def decode(self, box: Container, **options: Any) -> Image.Image:
+    def _encoded(
+        self, places: Regions | None, pixels: Pixels, rate: Rate, settings: Any
+    ) -> Stream:
+        wanted = replace(rate, regions=places)
+        return self._within_memory(lambda networks: networks.encode(pixels, wanted, settings))
+
+    def decode(self, box: Container, *, coded_size: bool = False, **options: Any) -> Image.Image:
         """The picture in a parsed file: mode RGB, RGBA, L or LA.
 
-        `options` are the family's `Decoding`. The same file gives the same picture on the same
-        device every time. Of a beginning of a file the best picture, whose `info["share"]` says
-        how many of its symbols were there, 0..1. Raises every kind of HdcError that a damaged or
-        hostile file can cause.
+        With `coded_size` it is as large as it was coded, else enlarged to its own size. `options`
+        are the family's `Decoding`. The same file gives the same picture on the same device every
+        time. Of a beginning of a file the best picture, whose `info["share"]` says how many of its
+        symbols were there, 0..1. Raises every kind of HdcError that a damaged or hostile file can
+        cause.
         """
         settings = self.family.Decoding.of(options)
         if box.header.model != self.model_id:
@@ -148,9 +162,11 @@ class Codec:
         prefix = PrefixDecoder(box.payload) if box.partial else None
         symbols = read_symbols(box, prefix)
         pixels = self._within_memory(
-            lambda networks: networks.decode(box.header, symbols, settings)
+            lambda networks: networks.decode(box.header.coded, symbols, settings)
         )
-        picture = attach(Image.fromarray(pixels), box.chunks)
+        rgb = Image.fromarray(pixels)
+        size = box.header.size
+        picture = attach(rgb if coded_size else resized(rgb, size), box.chunks, size)
         if prefix is not None:
             picture.info["share"] = prefix.share
         return picture

@@ -4,8 +4,9 @@
     Image.open("photo.png").save("photo.hdc", quality=30)
     Image.open("photo.hdc").size  # known without decoding
 
-`save` takes model, device, quality, bpp or target_size, verify, keep_metadata and the options of
-the model as hdcodec.compress does; `exif` and `xmp`, bytes, go into the file, as in other formats.
+`save` takes model, device, quality, bpp or target_size, max_side, verify, keep_metadata and the
+options of the model as hdcodec.compress does; `exif` and `xmp`, bytes, go into the file, as in
+other formats.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ FORMAT = "HDC"
 EXTENSION = ".hdc"
 MIME = "image/x-hdc"
 SAVE_OPTIONS = (
-    *("model", "device", "backend", "quality", "bpp", "target_size", "verify", "keep_metadata"),
-    *("regions", "mask", "protect"),
+    *("model", "device", "backend", "quality", "bpp", "target_size", "max_side", "verify"),
+    *("keep_metadata", "regions", "mask", "protect"),
 )
 METADATA = ("exif", "xmp")
 

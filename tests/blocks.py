@@ -49,7 +49,7 @@ class BlocksSymbols:
 class Blocks:
     """The parameters are 0 and the number of bits of a colour, 1 to 8, less 1."""
 
-    Encoding, Decoding = BlocksEncoding, BlocksDecoding
+    Encoding, Decoding, scaled_below = BlocksEncoding, BlocksDecoding, 40.0
     fingerprint = "1"
 
     def __init__(self, model_id: int) -> None:
@@ -117,7 +117,7 @@ class Painter:
 
         if rate.budget is None:
             return stream(round(rate.quality / 100 * FINEST))
-        return highest(stream, FINEST, rate.budget)[1]
+        return highest(stream, FINEST, rate.budget, round(rate.quality / 100 * FINEST))[1]
 
     def decode(
         self, header: Header, symbols: BlocksSymbols, options: BlocksDecoding

@@ -88,7 +88,7 @@ def test_caps_hold(small_coffee: Image.Image, cap: dict[str, Any]) -> None:
     limit = cap.get("target_size", cap.get("bpp", 0) * 150 * 100 / 8)
     assert limit / 2 < len(data) <= limit
     with pytest.raises(hdcodec.TargetError, match="the lowest quality takes"):
-        hdcodec.compress(small_coffee, model="blocks", target_size=20)
+        hdcodec.compress(small_coffee, model="blocks", target_size=12)
 
 
 def test_damage_is_found(small_coffee: Image.Image) -> None:

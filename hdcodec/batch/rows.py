@@ -25,8 +25,9 @@ class Item:
 class Row:
     """The outcome of one file.
 
-    reason: why it was skipped. error: why it failed. width, height: pixels. bpp: bits of the .hdc
-    file per pixel. seconds: work on this file alone. worker: host and process that did it.
+    reason: why it was skipped. error: why it failed. width, height: pixels. coded_width,
+    coded_height: those of a picture that was coded smaller, else None. bpp: bits of the .hdc file
+    per pixel. seconds: work on this file alone. worker: host and process that did it.
     """
 
     index: int
@@ -37,6 +38,8 @@ class Row:
     bytes: int = 0
     width: int = 0
     height: int = 0
+    coded_width: int | None = None
+    coded_height: int | None = None
     bpp: float | None = None
     seconds: float = 0.0
     reason: str | None = None

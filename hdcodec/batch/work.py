@@ -143,8 +143,9 @@ class Worker:
 
     def _compress(self, source: str) -> tuple[bytes, dict[str, Any]]:
         picture, input_bytes = self._load(source)
-        data = self._own_codec().compress(picture, **self.job.options)
-        return data, _sizes(picture.rgb, input_bytes, len(data), len(data))
+        box = self._own_codec().encode(picture, **self.job.options)
+        size = len(box.data)
+        return box.data, _sizes(picture.rgb, input_bytes, size, size) | box.header.coded_facts
 
     def _load(self, source: str) -> tuple[Picture, int]:
         from hdcodec import images

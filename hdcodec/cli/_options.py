@@ -157,6 +157,13 @@ rate = together(
     ),
 )
 
+max_side = click.option(
+    "--max-side",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Code the picture smaller, its longer side of at most N pixels; decoding enlarges it.",
+)
+
 
 class Place(click.ParamType[str]):
     """A region as it is written; kept as text."""

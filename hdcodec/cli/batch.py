@@ -137,6 +137,7 @@ def command() -> None:
 @command.command()
 @folders
 @options.rate
+@options.max_side
 @options.regions
 @options.family_options("Encoding")
 @options.model
@@ -156,6 +157,7 @@ def compress(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
+    max_side: int | None,
     regions: tuple[str, ...],
     mask: str | None,
     protect: str,
@@ -169,7 +171,8 @@ def compress(
     """Compress the pictures in folder SRC to .hdc files in folder DST.
 
     a.png becomes a.hdc; where that would be the name of two, a.png.hdc and a.jpg.hdc. Hidden files
-    and files that are no pictures are left out. --bpp and --target-size are caps for each file.
+    and files that are no pictures are left out. --bpp and --target-size are caps for each file;
+    where one allows little quality, the picture is coded smaller, and decoding enlarges it.
     """
     from hdcodec._pictures import HDC
     from hdcodec.batch import Job
@@ -177,6 +180,7 @@ def compress(
     run, family = _split(others)
     chosen = options.of_family(model, "Encoding", family)
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    rate |= options.given(max_side=max_side)
     where: dict[str, Any] = {"regions": regions, "mask": mask, "protect": protect}
     job = Job(
         "compress",

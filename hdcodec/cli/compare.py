@@ -1,5 +1,6 @@
 """hdc compare: a page that shows a picture, an .hdc file of it, and rivals at the same bytes."""
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ def command(
     names = available_metrics(metric_weights) if metrics is None else metrics
     before = images.flatten(picture).rgb
     subject = Subject(before, names, weights=metric_weights, device=device)
-    pixels = box.header.width * box.header.height
+    pixels = math.prod(box.header.coded_size)
     codec = Codec(box.header.model, device, backend=backend, pixels=pixels)
     with naming(file):
         decoded = codec.decode(box, **chosen)

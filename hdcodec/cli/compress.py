@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.argument("source", metavar="INPUT", type=options.FILE)
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
 @options.rate
+@options.max_side
 @options.regions
 @options.family_options("Encoding")
 @options.model
@@ -44,6 +45,7 @@ def command(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
+    max_side: int | None,
     regions: tuple[str, ...],
     mask: str | None,
     protect: str,
@@ -63,10 +65,12 @@ def command(
     """Compress INPUT, any picture that Pillow opens, to OUTPUT.
 
     OUTPUT is the input's name with .hdc unless given; - is stdin or stdout. --bpp and --target-size
-    are hard caps on the whole file: where even the lowest quality is above, nothing is written.
+    are hard caps on the whole file. Where one allows little quality, the picture is coded smaller,
+    and decoding enlarges it; where even that is above the cap, nothing is written.
     """
     started = time.perf_counter()
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    rate |= options.given(max_side=max_side)
     chosen = options.of_family(model, "Encoding", family)
     target = Output.planned(source, output, ".hdc", force)
     picture, input_bytes = load_picture(source, flatten, max_pixels, page)
@@ -115,6 +119,7 @@ def _sizes(box: "Container", input_bytes: int) -> dict[str, Any]:
     return {
         "width": width,
         "height": height,
+        **box.header.coded_facts,
         "bytes": len(box.data),
         "bpp": box.bpp,
         "input_bytes": input_bytes,
@@ -124,10 +129,12 @@ def _sizes(box: "Container", input_bytes: int) -> dict[str, Any]:
 
 
 def _line(facts: dict[str, Any]) -> str:
+    smaller = "coded_width" in facts
+    at = f"coded at {facts['coded_width']}x{facts['coded_height']}, " if smaller else ""
     return (
         f"{facts['output']}: {facts['bytes']:,} bytes, {facts['bpp']:.4f} bpp, "
         f"1:{facts['ratio']:.0f} of raw pixels, 1:{facts['input_ratio']:.0f} of the input, "
-        f"quality {facts['quality']:g}, {_found(facts['protected'])}{facts['seconds']:.2f} s"
+        f"{at}quality {facts['quality']:g}, {_found(facts['protected'])}{facts['seconds']:.2f} s"
     )
 
 

@@ -1,5 +1,6 @@
 """hdc decompress: an .hdc file in, a picture out."""
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="INPUT may be a beginning of a file, cut anywhere: make the best picture of it.",
 )
+@click.option(
+    "--coded-size",
+    is_flag=True,
+    help="Of a picture that was coded smaller, write the small one, not enlarged.",
+)
 @options.device
 @options.backend
 @options.flatten
@@ -37,6 +43,7 @@ def command(
     output: str | None,
     kind: str | None,
     partial: bool,
+    coded_size: bool,
     device: str,
     backend: str,
     flatten: options.Rgb | None,
@@ -61,17 +68,19 @@ def command(
     from hdcodec import Codec, images
 
     transparent = flatten is None and ALPHA in box.chunks
-    images.check(target.place, kind, size=box.header.size, transparent=transparent)
-    pixels = box.header.width * box.header.height
+    size = box.header.coded_size if coded_size else box.header.size
+    images.check(target.place, kind, size=size, transparent=transparent)
+    pixels = math.prod(box.header.coded_size)
     codec = Codec(box.header.model, device, backend=backend, pixels=pixels)
     coding = time.perf_counter()
     with naming(source):
-        image = codec.decode(box, **chosen)
+        image = codec.decode(box, coded_size=coded_size, **chosen)
     coded = time.perf_counter() - coding
     images.save(_flattened(image, flatten), target.place, kind, force=force)
 
     facts: dict[str, Any] = {"input": source, "output": target.name}
     facts |= {"width": image.width, "height": image.height, "mode": image.mode}
+    facts |= box.header.coded_facts
     facts |= {
         "model": codec.name,
         "model_id": codec.model_id,

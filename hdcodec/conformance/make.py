@@ -69,6 +69,7 @@ def encode(codec: Codec, recipe: Recipe) -> bytes:
     data = codec.compress(
         picture(recipe),
         quality=recipe.quality,
+        max_side=recipe.max_side,
         keep_metadata=recipe.metadata,
         protect="none",
         **recipe.options,

@@ -11,7 +11,7 @@ OPTIONAL_CHUNK = 200
 class Recipe(NamedTuple):
     """A crop of a photograph, resized, or a pattern or stream; and how it is coded.
 
-    options: of the family's `Encoding`.
+    options: of the family's `Encoding`. max_side: of the picture that is coded.
     """
 
     source: str
@@ -21,6 +21,7 @@ class Recipe(NamedTuple):
     mode: str = "RGB"
     metadata: bool = False
     optional: bytes | None = None
+    max_side: int | None = None
 
 
 CROPS = {

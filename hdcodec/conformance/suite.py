@@ -139,7 +139,9 @@ def _check_pixels(name: str, image: Image.Image) -> tuple[float, int]:
 
 def _encode_again(name: str, codec: Codec, box: Container, image: Image.Image, out: Path) -> str:
     settings = codec.family.settings(box.header.parameters)
-    data = codec.compress(image, keep_metadata=True, protect="none", **settings)
+    side = max(box.header.coded_size)
+    options = {"max_side": side, "keep_metadata": True, "protect": "none"}
+    data = codec.compress(image, **options, **settings)
     (out / f"{name}.hdc").write_bytes(data)
     return verify(data)
 

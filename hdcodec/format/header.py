@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hdcodec._errors import CorruptError, UnknownModelError
 from hdcodec.format._bytes import Reader, pack_varint, parse_varint
@@ -49,7 +49,25 @@ class Header:
     @property
     def coded_size(self) -> tuple[int, int]:
         """Width and height of the picture that is coded."""
-        return scaled(self.width, self.scale), scaled(self.height, self.scale)
+        return coded_size(self.size, self.scale)
+
+    @property
+    def coded_facts(self) -> dict[str, int]:
+        """`coded_width` and `coded_height` for reports, where they are other than the size."""
+        if self.coded_size == self.size:
+            return {}
+        return dict(zip(("coded_width", "coded_height"), self.coded_size, strict=True))
+
+    @property
+    def coded(self) -> Header:
+        """The header of the picture that is coded, which is all that a family knows of."""
+        width, height = self.coded_size
+        return replace(self, width=width, height=height, scale=0)
+
+
+def coded_size(size: tuple[int, int], scale: int) -> tuple[int, int]:
+    """Width and height in pixels of a picture coded at a scale 0..31."""
+    return scaled(size[0], scale), scaled(size[1], scale)
 
 
 def scaled(side: int, scale: int) -> int:

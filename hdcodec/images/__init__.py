@@ -5,7 +5,7 @@ from __future__ import annotations
 from hdcodec.images.alpha import decode_alpha, encode_alpha
 from hdcodec.images.chunks import attach, detach
 from hdcodec.images.load import from_pil, load
-from hdcodec.images.picture import Picture, flatten, to_pil
+from hdcodec.images.picture import Picture, flatten, resized, to_pil
 from hdcodec.images.save import check, save
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "flatten",
     "from_pil",
     "load",
+    "resized",
     "save",
     "to_pil",
 ]

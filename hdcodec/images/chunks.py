@@ -8,7 +8,7 @@ from PIL import Image
 
 from hdcodec.format import ALPHA, EXIF, GRAY, XMP
 from hdcodec.images.alpha import decode_alpha, encode_alpha
-from hdcodec.images.picture import Picture, to_pil
+from hdcodec.images.picture import Picture, resized, to_pil
 
 
 def detach(picture: Picture, keep_metadata: bool = False) -> dict[int, bytes]:
@@ -25,10 +25,15 @@ def detach(picture: Picture, keep_metadata: bool = False) -> dict[int, bytes]:
     return chunks
 
 
-def attach(rgb: Image.Image, chunks: Mapping[int, bytes]) -> Image.Image:
+def attach(
+    rgb: Image.Image, chunks: Mapping[int, bytes], size: tuple[int, int] | None = None
+) -> Image.Image:
     """Return the picture of mode L, LA, RGB or RGBA that decoded colours and chunks make.
 
-    Raises CorruptError if the alpha chunk does not decode to the size of `rgb`.
+    `size`: width and height of the alpha chunk, if not those of `rgb`, to which it is then brought.
+    Raises CorruptError if the chunk does not decode to that size.
     """
-    alpha = decode_alpha(chunks[ALPHA], rgb.size) if ALPHA in chunks else None
+    alpha = None
+    if ALPHA in chunks:
+        alpha = resized(decode_alpha(chunks[ALPHA], size or rgb.size), rgb.size)
     return to_pil(Picture(rgb, alpha, GRAY in chunks, chunks.get(EXIF), chunks.get(XMP)))

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import count
 
 from .family import Stream
+
+GUESSES = 4
+DOUBLINGS = 7
+"""Of the bytes, from the lowest quality to the highest: about so many."""
 
 TRIALS = 4
 """Qualities at which a slow encoder is tried where a file has a size to keep to."""
 
 
-def highest(encode: Callable[[int], Stream], last: int, budget: int) -> tuple[int, Stream]:
-    """The highest quality of 0..`last` whose stream has at most `budget` bytes, by bisection.
+def highest(
+    encode: Callable[[int], Stream], last: int, budget: int, start: int
+) -> tuple[int, Stream]:
+    """The highest quality of 0..`last` whose stream has at most `budget` bytes.
 
-    Where none has, quality 0.
+    Where none has, quality 0. Begins at `start` and goes by how far the bytes are from the budget,
+    at last by bisection.
     """
-    found, best, low, high = 0, encode(0), 1, last
-    if len(best.payload) > budget:
-        return found, best
-    while low <= high:
-        middle = (low + high) // 2
-        trial = encode(middle)
-        if len(trial.payload) <= budget:
-            found, best, low = middle, trial, middle + 1
+    low, high, best, quality = -1, last + 1, None, start
+    for trial in count():
+        stream = encode(quality)
+        size = len(stream.payload)
+        if size <= budget:
+            low, best = quality, stream
         else:
-            high = middle - 1
-    return found, best
+            high = quality
+        if high - low <= 1:
+            break
+        guess = quality + round(last / DOUBLINGS * math.log2(max(1, budget) / max(1, size)))
+        middle = (low + high) // 2
+        quality = min(max(guess, low + 1), high - 1) if trial < GUESSES else middle
+    return max(low, 0), best or stream
 
 
 def nearby(

@@ -38,7 +38,8 @@ class Symbols(Protocol):
 @dataclass(frozen=True)
 class Rate:
     """How large a file is to be: of a quality 0..100, or, with `budget`, of the best quality whose
-    range stream has at most so many bytes (it may be below 0: nothing then is small enough).
+    range stream has at most so many bytes (it may be below 0: nothing then is small enough), which
+    may lie near `quality`.
 
     `regions`: where it is to be better or worse than that.
     """
@@ -104,6 +105,10 @@ class Family(Protocol):
 
     Decoding: type[Options]
     """The options of decompressing that are this family's."""
+
+    scaled_below: float
+    """The quality, 0..100, that a budget has to allow a picture at its own size; where it allows
+    less the picture is coded smaller. `python benchmarks/scales.py` shows what is best."""
 
     model_id: int
 

@@ -73,6 +73,11 @@ class Options:
         """Bytes to count with for a process that works with these options."""
         return MEMORY
 
+    @property
+    def quick(self: Self) -> Self:
+        """The same without what takes long: enough to tell how large a file becomes."""
+        return self
+
     @classmethod
     def of(cls: type[Self], given: dict[str, Any]) -> Self:
         """From keywords; raises TypeError that names the one that is unknown."""

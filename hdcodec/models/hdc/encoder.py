@@ -41,7 +41,9 @@ def encode(
     coder = PictureCoder(networks, pixels, options, rate.regions, judge)
     if rate.budget is None:
         return coder.stream(qindex_of(rate.quality), search_steps)
-    start, best = highest(coder.stream, QUALITIES - 1, rate.budget)
+    start, best = highest(
+        coder.stream, QUALITIES - 1, rate.budget, qindex_of(rate.quality)
+    )
     if not search_steps or len(best.payload) > rate.budget:
         return best
     searched = partial(coder.stream, search_steps=search_steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hdcodec._errors import CorruptError
 from hdcodec.models.options import Options, option
@@ -47,6 +47,11 @@ class Encoding(Options):
     kept: int | None = option(
         None, "Code of the kept share of indices.", low=0, high=KEPT_STEPS, public=False
     )
+
+    @property
+    def quick(self) -> Encoding:
+        """Without a search."""
+        return replace(self, effort=0)
 
     @property
     def memory(self) -> int:
