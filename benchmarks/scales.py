@@ -33,7 +33,7 @@ def measured(codec: Codec, path: Path, sizes: list[int], rules: list[float], wei
     for size in sizes:
         for rule in rules:
             codec.family.scaled_below = rule
-            box = codec.encode(image, target_size=size)
+            box = codec.encode(image, target_size=size, protect="none")
             if box.data not in known:
                 quality = codec.family.settings(box.header.parameters)["quality"]
                 known[box.data] = {"scale": box.header.scale, "quality": quality}
