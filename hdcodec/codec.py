@@ -1,7 +1,7 @@
 """The path of one picture, in both directions.
 
-compress:   picture -> pixels, chunks, regions -> [scale -> family: symbols -> range stream] -> .hdc
-decompress: .hdc -> header, chunks -> [range stream -> symbols -> family: pixels -> scale] -> picture
+compress:   picture -> pixels, chunks, regions -> [scale -> family: symbols -> stream] -> .hdc
+decompress: .hdc -> header, chunks -> [stream -> symbols -> family: pixels -> scale] -> picture
 """
 
 from __future__ import annotations
