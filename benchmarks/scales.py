@@ -11,6 +11,7 @@ best is a family's `scaled_below`; choose it by pictures that no results are sho
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -26,7 +27,9 @@ METRICS = ("psnr", "lpips_alex", "dists")
 Values = dict[str, float]
 
 
-def measured(codec: Codec, path: Path, sizes: list[int], rules: list[float], weights: str | None):
+def measured(
+    codec: Codec, path: Path, sizes: list[int], rules: list[float], weights: str | None
+) -> Iterator[tuple[tuple[int, float], Values]]:
     """Budget and rule, and what they make of a picture."""
     image = load(path).rgb
     reference, known = Reference(image, METRICS, weights=weights), dict[bytes, Values]()

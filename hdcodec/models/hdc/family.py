@@ -36,7 +36,7 @@ class Hdc:
 
     Encoding = options.Encoding
     Decoding = options.Decoding
-    scaled_below = 10.0
+    scaled_below = 5.0
 
     def __init__(self, model_id: int) -> None:
         self.model_id = model_id

@@ -45,6 +45,9 @@ RECIPES: dict[str, Recipe] = {
     "tiles-5x4": recipe(FACE, (257, 193), 15),
     "tiles-7x1": recipe(CUP, (437, 37), 22, 3),
     "large": recipe(CUP, (600, 400), 3),
+    # coded smaller than they are
+    "scaled": recipe(CAT, (150, 130), 20, max_side=90),
+    "scaled-alpha": recipe(FACE, (60, 80), 30, mode="LA", max_side=30),
     # what is not RGB, and what comes beside the pixels
     "gray": recipe(CAT, (90, 78), 30, mode="L"),
     "gray-pixel": recipe(CAT, (1, 1), 100, 15, mode="L"),
