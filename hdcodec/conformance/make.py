@@ -70,6 +70,7 @@ def encode(codec: Codec, recipe: Recipe) -> bytes:
         picture(recipe),
         quality=recipe.quality,
         max_side=recipe.max_side,
+        regions=recipe.regions,
         keep_metadata=recipe.metadata,
         protect="none",
         **recipe.options,

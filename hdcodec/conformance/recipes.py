@@ -11,7 +11,8 @@ OPTIONAL_CHUNK = 200
 class Recipe(NamedTuple):
     """A crop of a photograph, resized, or a pattern or stream; and how it is coded.
 
-    options: of the family's `Encoding`. max_side: of the picture that is coded.
+    options: of the family's `Encoding`. max_side: of the picture that is coded. regions: where it
+    is better or worse.
     """
 
     source: str
@@ -22,6 +23,7 @@ class Recipe(NamedTuple):
     metadata: bool = False
     optional: bytes | None = None
     max_side: int | None = None
+    regions: tuple[tuple[float, ...], ...] = ()
 
 
 CROPS = {

@@ -45,6 +45,9 @@ RECIPES: dict[str, Recipe] = {
     "tiles-5x4": recipe(FACE, (257, 193), 15),
     "tiles-7x1": recipe(CUP, (437, 37), 22, 3),
     "large": recipe(CUP, (600, 400), 3),
+    # better in some places than in others
+    "mapped": recipe(FACE, (250, 190), 25, regions=((100, 60, 60, 50, 45), (0, 0, 60, 190, -20))),
+    "mapped-scaled": recipe(CUP, (300, 140), 40, 4, regions=((130, 70, 64, 64, 99),), max_side=160),
     # coded smaller than they are
     "scaled": recipe(CAT, (150, 130), 20, max_side=90),
     "scaled-alpha": recipe(FACE, (60, 80), 30, mode="LA", max_side=30),
