@@ -2,11 +2,11 @@
 
     python benchmarks/regions.py FOLDER --metric-weights METRICS [--bpp .02,.035,.05] [--limit N]
 
-Faces: pictures in which the detector finds some, coded in so many bits per pixel with them protected
-and without; LPIPS-Alex within their boxes and of the whole picture. Seams: every other column of
-tiles is 25 better; how far differences between neighbouring pixels across the borders are from the
-original's, in levels, and the same of files of either quality alone: their ratio is 1 where no seam
-is seen.
+Faces: pictures in which the detector finds some, coded in so many bits per pixel with them
+protected and without; LPIPS-Alex within their boxes and of the whole picture. Seams: every other
+column of tiles is 25 better; how far differences between neighbouring pixels across the borders are
+from the original's, in levels, and the same of files of either quality alone: their ratio is 1
+where no seam is seen.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ def main(folder: Path, metric_weights: str | None, bpp: str, limit: int | None) 
         for rate in bpp.split(","):
             if values := faces(codec, image, float(rate), metric_weights):
                 found[f"faces, {rate} bpp"].append(values)
-    print(table([{"": name, "pictures": len(rows)} | _means(rows) for name, rows in found.items()]))
+    if found:
+        named = [({"": name, "pictures": len(rows)}, rows) for name, rows in found.items()]
+        print(table([head | _means(rows) for head, rows in named]))
     rows = []
     for quality in (20, 40, 60):
         for fidelity in (0.0, 0.75):
