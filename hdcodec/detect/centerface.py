@@ -24,7 +24,7 @@ NETWORK = Network(
     free=bytes.fromhex("0a021200 0a020803 0a021200 0a021200"),  # without a name and a size
 )
 
-LONGEST, MOST = 1024, 2.0
+LONGEST, MOST = 1280, 2.0
 """Pixels of the longer side that the network sees, and how much it may be enlarged for that."""
 
 THRESHOLD = 0.45
