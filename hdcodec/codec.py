@@ -20,7 +20,7 @@ from . import models
 from ._errors import CorruptError, DeviceError, TargetError, UnknownModelError
 from ._inputs import bytes_of, picture_of
 from ._inspect import read_symbols
-from ._regions import AUTO, regions_of
+from ._regions import NONE, regions_of
 from ._scales import Scales, least_scale
 from .entropy.coder import PrefixDecoder
 from .format import CHUNK_NAMES, MAX_PIXELS, MODELS, Container, Header, pack, unpack
@@ -97,7 +97,7 @@ class Codec:
         keep_metadata: bool = False,
         regions: Iterable[Place] = (),
         mask: Mask | None = None,
-        protect: str = AUTO,
+        protect: str = NONE,
         **options: Any,
     ) -> Container:
         """A file of `image`, a Pillow image, a Picture, an array or the path of a picture file.

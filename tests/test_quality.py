@@ -61,7 +61,7 @@ def picture(name: str) -> Image.Image:
 def measured(codec: Codec, case: Case, names: tuple[str, ...], weights: str | None) -> Any:
     """Bytes, and the metrics at each fidelity."""
     image = picture(case.name)
-    data = codec.compress(image, quality=case.quality)
+    data = codec.compress(image, quality=case.quality, protect="none")
     return {"bytes": len(data)} | {
         f"fidelity {fidelity:g}": measure(
             image, codec.decompress(data, fidelity=fidelity), names, weights=weights

@@ -208,7 +208,7 @@ regions = together(
     ),
     click.option(
         "--protect",
-        default="auto",
+        default="none",
         show_default=True,
         metavar="WHAT",
         callback=protected,

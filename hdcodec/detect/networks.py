@@ -1,5 +1,5 @@
 """The networks that find things: ONNX files inside other packages, which are read and not imported,
-computed by onnxruntime on the CPU."""
+computed by onnxruntime on one core of the CPU."""
 
 from __future__ import annotations
 
@@ -60,19 +60,17 @@ class Reduced(NamedTuple):
 
 @lru_cache(maxsize=8)
 def session(network: Network, what: str) -> Any:
-    """The session of a network that finds `what`.
+    """The session of a network that finds `what`; it has no threads of its own, which a forked process would wait for.
 
     Raises WeightsError where its package is not installed or holds something else, DeviceError
     without onnxruntime.
     """
-    from hdcodec.models.devices import usable_threads
     from hdcodec.models.onnx_graphs import CPU, import_onnxruntime
 
     data = _read(network, what)
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = usable_threads(), 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     name = Path(network.file).stem
     try:
