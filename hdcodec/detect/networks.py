@@ -60,7 +60,8 @@ class Reduced(NamedTuple):
 
 @lru_cache(maxsize=8)
 def session(network: Network, what: str) -> Any:
-    """The session of a network that finds `what`; it has no threads of its own, which a forked process would wait for.
+    """The session of a network that finds `what`, without threads of its own, for which a forked
+    process would wait.
 
     Raises WeightsError where its package is not installed or holds something else, DeviceError
     without onnxruntime.
