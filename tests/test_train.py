@@ -154,7 +154,8 @@ def test_networks_made_deeper_begin_where_they_were(trained: Path, tiny_config: 
         indices = torch.arange(64).reshape(1, 8, 8) % tiny_config.codes
         kept, fidelity = torch.ones(1, 1, 8, 8, dtype=torch.bool), torch.zeros(1, 1, 1, 1)
         with torch.no_grad():
-            shown = model.reconstruct(latent, torch.tensor([90]), indices, kept, noise, fidelity)
+            qindex = torch.full((1, latent.shape[2] // 4, latent.shape[3] // 4), 90)
+            shown = model.reconstruct(latent, qindex, indices, kept, noise, fidelity)
         pictures.append(shown)
     assert torch.equal(*pictures)
 
