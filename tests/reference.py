@@ -17,7 +17,7 @@ LOW, HIGH = -32768, 32767
 
 
 class Fields(NamedTuple):
-    """What the header says, and the range stream."""
+    """What the header says, width and height as coded, and the range stream."""
 
     width: int
     height: int
@@ -49,10 +49,18 @@ def parse(data: bytes) -> Fields:
     """The fields of an intact file."""
     cursor = Cursor(data[:-3], 4)
     width, height, quality = cursor.varint(), cursor.varint(), cursor.byte()
+    scale = cursor.byte() & 31 if data[2] >> 4 == 2 else 0
     while data[3] & 1 and cursor.byte():
         size = cursor.varint()
         cursor.at += size
+    width, height = coded(width, scale), coded(height, scale)
     return Fields(width, height, quality, data[2] & 15, cursor.data[cursor.at :])
+
+
+def coded(side: int, scale: int) -> int:
+    """The side of the picture that is coded."""
+    unit, part = 65536 * 2 ** (scale // 4), (65536, 55109, 46341, 38968)[scale % 4]
+    return max(1, (side * part + unit // 2) // unit)
 
 
 # ---- the range stream ----
