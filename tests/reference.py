@@ -17,12 +17,14 @@ LOW, HIGH = -32768, 32767
 
 
 class Fields(NamedTuple):
-    """What the header says, and the range stream."""
+    """What the header says, width and height as coded, whether there is a map, and the range
+    stream."""
 
     width: int
     height: int
     quality: int
     kept: int
+    mapped: bool
     stream: bytes
 
 
@@ -49,10 +51,18 @@ def parse(data: bytes) -> Fields:
     """The fields of an intact file."""
     cursor = Cursor(data[:-3], 4)
     width, height, quality = cursor.varint(), cursor.varint(), cursor.byte()
+    flags, scale = divmod(cursor.byte() if data[2] >> 4 == 2 else 0, 32)
     while data[3] & 1 and cursor.byte():
         size = cursor.varint()
         cursor.at += size
-    return Fields(width, height, quality, data[2] & 15, cursor.data[cursor.at :])
+    width, height = coded(width, scale), coded(height, scale)
+    return Fields(width, height, quality, data[2] & 15, flags == 1, cursor.data[cursor.at :])
+
+
+def coded(side: int, scale: int) -> int:
+    """The side of the picture that is coded."""
+    unit, part = 65536 * 2 ** (scale // 4), (65536, 55109, 46341, 38968)[scale % 4]
+    return max(1, (side * part + unit // 2) // unit)
 
 
 # ---- the range stream ----
@@ -138,6 +148,11 @@ def level(rows: Ints, quality: int) -> Ints:
     return np.asarray((rows[low] * (25 - part) + rows[low + 1] * part) // 25)
 
 
+def levels(rows: Ints, q: Ints) -> Ints:
+    """The same at each position of a map of qualities: h x w x C."""
+    return np.array([[level(rows, quality) for quality in line] for line in q.tolist()])
+
+
 def index_frequencies(exp: Ints, logits: Ints) -> Ints:
     """n x K logits to n x K frequencies."""
     e = exp[np.minimum(logits.max(1, keepdims=True) - logits, 16384)]
@@ -157,22 +172,50 @@ class Symbols:
     def sha256(self) -> str:
         """The hash of z, y and indices as 32-bit integers, lowest byte first."""
         fields = self.fields
-        z = self._z(-(-fields.height // 64), -(-fields.width // 64))
+        rows, columns = -(-fields.height // 64), -(-fields.width // 64)
+        offsets = self._map(rows, columns) if fields.mapped else np.zeros((rows, columns), np.int64)
+        q = np.clip(fields.quality + 10 * offsets, 0, 200)
+        z = self._z(q)
         hyper = network(self.tensors, "hyper_in", 1024 * z)
-        hyper = hyper + level(self.tensors["quality"].astype(np.int64), fields.quality)
+        hyper = hyper + levels(self.tensors["quality"].astype(np.int64), q)
         hyper = network(self.tensors, "hyper", np.clip(hyper, 0, HIGH))
         y, latent = self._y(hyper)
-        arrays = (z, y, self._indices(latent, hyper))
+        arrays = (*[offsets] * fields.mapped, z, y, self._indices(latent, hyper))
         return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in arrays)).hexdigest()
 
     def _gaussian(self, log_scale: int) -> int:
         table = min(max((log_scale + 2260 + 48) // 96, 0), 63)
         return self.reader.symbol(self.gaussians[table]) - 24 if table else 0
 
-    def _z(self, rows: int, columns: int) -> Ints:
-        scales = level(self.tensors["z_log_scale"].astype(np.int64), self.fields.quality).tolist()
-        symbols = [self._gaussian(scale) for _ in range(rows * columns) for scale in scales]
-        return np.array(symbols, np.int64).reshape(rows, columns, -1)
+    def _counted(self, counts: list[int]) -> int:
+        """A symbol by counts that adapt."""
+        table = [1 + count * (2**24 - len(counts)) // sum(counts) for count in counts]
+        table[0] += 2**24 - sum(table)
+        symbol = self.reader.symbol(table)
+        counts[symbol] += 4
+        return symbol
+
+    def _map(self, rows: int, columns: int) -> Ints:
+        """The offsets of quality."""
+        found: dict[tuple[int, int], int] = {}
+        flat, edge, other, values = [32, 1], [2, 1], [1, 1], [1] * 41
+        for row, column in np.ndindex(rows, columns):
+            n, w = found.get((row - 1, column), 0), found.get((row, column - 1), 0)
+            c = found.get((row - 1, column - 1), 0)
+            guess = min(max(n + w - c, min(n, w)), max(n, w))
+            neighbour = n if guess == w else w
+            number = guess
+            if self._counted(flat if n == w == c else edge):
+                number = neighbour
+                if neighbour == guess or self._counted(other):
+                    number = self._counted(values) - 20
+            found[row, column] = number
+        return np.array(list(found.values()), np.int64).reshape(rows, columns)
+
+    def _z(self, q: Ints) -> Ints:
+        scales = levels(self.tensors["z_log_scale"].astype(np.int64), q)
+        symbols = [self._gaussian(scale) for scale in scales.ravel().tolist()]
+        return np.array(symbols, np.int64).reshape(scales.shape)
 
     def _y(self, hyper: Ints) -> tuple[Ints, Ints]:
         height, width, _ = hyper.shape

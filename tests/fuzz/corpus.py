@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image, ImageCms
@@ -46,6 +47,7 @@ def hollow_files() -> list[bytes]:
         pack(_header(127, 16_384, 1, 1), stream, {GRAY: b"", XMP: b"<x/>", 200: b"later"}),
         pack(_header(40, 30, 50, 2), stream, {ALPHA: alpha[40, 30], EXIF: exif()}),
         pack(_header(65, 7, 50, 2), b"\1", {ALPHA: alpha[65, 7], XMP: XMP_PACKET, GRAY: b""}),
+        pack(replace(_header(500, 400, 50, 2), scale=9), stream, {XMP: XMP_PACKET}),
         pack(_header(90, 20, 50, 2), b"\1", {EXIF: exif(), XMP: XMP_PACKET}),
         pack(_header(1, 1, 50, 2), b"\1", {ALPHA: alpha[1, 1], EXIF: b"MM\0*", 255: bytes(300)}),
     ]
@@ -61,6 +63,7 @@ def coded_files(codec: Any) -> list[bytes]:
     return [
         codec.compress(scene(1, 1), quality=50),
         codec.compress(scene(64, 64), quality=100, kept=15),
+        codec.compress(scene(96, 70), quality=30, max_side=50),
         codec.compress(scene(65, 33, "L"), quality=20, kept=5),
         codec.compress(scene(70, 40, "RGBA"), quality=40, kept=3),
         codec.compress(scene(33, 44, "LA"), quality=0),

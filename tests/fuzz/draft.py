@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass, field, replace
 
 from hdcodec.format import MAGIC, Header, unpack
+from hdcodec.format.header import EXTENDED
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -50,6 +51,7 @@ class Draft:
     model: int = 1
     version: int = 1
     magic: bytes = field(default=MAGIC)
+    extension: bytes = b""
 
     @classmethod
     def of(cls, data: bytes) -> Draft:
@@ -66,6 +68,8 @@ class Draft:
             tuple(Chunk(kind, content) for kind, content in box.chunks.items()),
             bool(box.chunks),
             model=header.model,
+            version=header.version,
+            extension=bytes([header.flags << 5 | header.scale] * (header.version == EXTENDED)),
         )
 
     def __bytes__(self) -> bytes:
@@ -75,7 +79,7 @@ class Draft:
             (
                 self.magic,
                 bytes([self.version << 4 | self.kept, self.model << 1 | self.listed]),
-                self.width + self.height + bytes([self.quality]),
+                self.width + self.height + bytes([self.quality]) + self.extension,
                 chunks + bytes(self.ended) if self.listed else b"",
                 self.payload,
             )
