@@ -101,11 +101,12 @@ def test_an_encoder_in_tiles_finds_the_same_latents(codec: Codec, coffee: Image.
     pixels, parts = pad(np.asarray(coffee)), of_area(codec, SMALL).networks
     whole, tiled = codec.networks.analyse(pixels), parts.analyse(pixels)
     np.testing.assert_allclose(tiled.latents, whole.latents, atol=1e-4)
-    y, z = codec.networks.gained(whole, 80)
-    for found, wanted in zip(parts.gained(whole, 80), (y, z), strict=True):
+    q = np.full((pixels.shape[0] // 64, pixels.shape[1] // 64), 80)
+    y, z = codec.networks.gained(whole, q)
+    for found, wanted in zip(parts.gained(whole, q), (y, z), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     latent = np.rint(1024 * y).astype(np.int16)
-    same = parts.indices(whole, latent, 80) == codec.networks.indices(whole, latent, 80)
+    same = parts.indices(whole, latent, q) == codec.networks.indices(whole, latent, q)
     assert same.mean() > 0.99
 
 
