@@ -9,7 +9,6 @@ from torch import Tensor
 
 from hdcodec import weights
 from hdcodec.models import identify
-from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.config import VaeConfig
@@ -116,7 +115,7 @@ def from_hdc(hdc: HdcModel, crops: Crops, cfg: VaeConfig) -> Vae:
     steps = range(-(-MEASURED // crops.batch))
     y = torch.cat([hdc.lic.analysis(crops(k).cpu()).transpose(0, 1).flatten(1) for k in steps], 1)
     middle = y.mean(1)
-    gain = hdc.lic.gain(torch.tensor([QUALITIES - 1])).flatten()
+    gain = hdc.lic.log_gain[-1].exp()  # of the highest quality
     into, back = bottleneck(torch.cov(y), gain, cfg.latent)
     ends, begins = hdc.lic.analysis.state_dict(), hdc.lic.synthesis.state_dict()
     last, first = ends["net.4.weight"].flatten(1), begins["coarse.0.weight"].flatten(1)
