@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import stat
 import time
 import traceback
 import warnings
@@ -117,13 +118,19 @@ class Worker:
         return os.path.join(self.job.base, name)
 
     def _refuse(self, output: str) -> None:
-        """Spare the work whose result could not be written."""
+        """Spare the work whose result could not be written. Another run may make the output at any
+        moment: it is looked at once."""
         self._refuse_to_leave(output)
-        if os.path.isfile(output):
-            if not self.job.force:
-                raise ExistsError(f"{output} exists already")
-        elif os.path.exists(output) or (os.path.lexists(output) and not self.job.force):
+        try:
+            regular = stat.S_ISREG(os.stat(output).st_mode)
+        except OSError:
+            if os.path.islink(output) and not self.job.force:
+                raise OutputError(f"cannot write {output}: it is not a regular file") from None
+            return
+        if not regular:
             raise OutputError(f"cannot write {output}: it is not a regular file")
+        if not self.job.force:
+            raise ExistsError(f"{output} exists already")
 
     def _refuse_to_leave(self, output: str) -> None:
         if leaves(self._path(self.job.target), output):
