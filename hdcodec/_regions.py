@@ -36,7 +36,7 @@ def regions_of(
     places = tuple(map(_region, regions))
     for place in places:
         _check_inside(place, picture.rgb.size)
-    found = tuple(_found(np.asarray(picture.rgb), protect))
+    found = tuple(_found(picture.rgb, kinds(protect)))
     gray = None if mask is None else _gray(mask)
     if not places and not found and gray is None:
         return None
@@ -58,12 +58,12 @@ def kinds(protect: str) -> tuple[str, ...]:
     return wanted
 
 
-def _found(pixels: NDArray[np.uint8], protect: str) -> Iterable[Box]:
+def _found(rgb: Image.Image, wanted: tuple[str, ...]) -> Iterable[Box]:
     from . import detect
 
     finders = {"faces": detect.faces, "text": detect.text}
-    for kind in kinds(protect):
-        yield from finders[kind](pixels)
+    for kind in wanted:
+        yield from finders[kind](np.asarray(rgb))
 
 
 def _region(place: Any) -> Region:

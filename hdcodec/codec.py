@@ -20,7 +20,6 @@ from . import models
 from ._errors import CorruptError, DeviceError, TargetError, UnknownModelError
 from ._inputs import bytes_of, picture_of
 from ._inspect import read_symbols
-from ._regions import NONE, regions_of
 from ._scales import Scales, least_scale
 from .entropy.coder import PrefixDecoder
 from .format import CHUNK_NAMES, MAX_PIXELS, MODELS, Container, Header, pack, unpack
@@ -97,7 +96,7 @@ class Codec:
         keep_metadata: bool = False,
         regions: Iterable[Place] = (),
         mask: Mask | None = None,
-        protect: str = NONE,
+        protect: str = "none",
         **options: Any,
     ) -> Container:
         """A file of `image`, a Pillow image, a Picture, an array or the path of a picture file.
@@ -119,7 +118,12 @@ class Codec:
         picture, settings = picture_of(image), self.family.Encoding.of(options)
         size, chunks = picture.rgb.size, detach(picture, keep_metadata)
         limit = _limit(size, quality, bpp, target_size)
-        places = regions_of(picture, regions, mask, protect)
+        places = None
+        regions = tuple(regions)
+        if regions or mask is not None or protect != "none":
+            from ._regions import regions_of
+
+            places = regions_of(picture, regions, mask, protect)
         none = bytes(MODELS[self.model_id].parameters)
         bare = len(pack(Header(*size, self.model_id, none), b"", chunks))
         encode = partial(self._encoded, places)

@@ -182,6 +182,8 @@ class Place(click.ParamType[str]):
 
 def protected(ctx: click.Context, param: click.Parameter, text: str) -> str:
     """A callback that checks what is to be protected."""
+    if text == "none":
+        return text
     from hdcodec._regions import kinds
 
     try:

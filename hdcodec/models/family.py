@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .options import Options
-from .regions import Regions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
     from hdcodec.entropy.coder import Coder
     from hdcodec.format import Header
+
+    from .regions import Regions
 
     Pixels = NDArray[np.uint8]
 
