@@ -119,6 +119,9 @@ class Painter:
             return stream(round(rate.quality / 100 * FINEST))
         return highest(stream, FINEST, rate.budget, round(rate.quality / 100 * FINEST))[1]
 
+    def prepare(self, header: Header) -> None:
+        """Nothing: there is nothing to load."""
+
     def decode(
         self, header: Header, symbols: BlocksSymbols, options: BlocksDecoding
     ) -> NDArray[np.uint8]:

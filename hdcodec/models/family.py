@@ -87,6 +87,11 @@ class Networks(Protocol):
         """
         ...
 
+    def prepare(self, header: Header) -> None:
+        """Begin what `decode` will take, in another thread while the symbols are read, where that
+        saves time; what goes wrong is for `decode` to say."""
+        ...
+
     def decode(self, header: Header, symbols: Any, options: Any) -> Pixels:
         """Symbols -> H x W x 3 of the header's size; `options` is the family's `Decoding`.
 

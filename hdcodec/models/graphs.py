@@ -36,6 +36,10 @@ class Graphs(Protocol):
         """What computes the graphs for pictures of so many pixels soonest."""
         ...
 
+    def prepare(self, name: str) -> None:
+        """Begin to load the graph `name`, beside other work, if that takes time."""
+        ...
+
     def __call__(self, name: str, *inputs: Array) -> list[Array]:
         """The outputs of the graph `name`. Raises FullDeviceError, WeightsError."""
         ...

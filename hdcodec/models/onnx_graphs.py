@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
 from functools import cached_property
@@ -86,6 +86,11 @@ class OnnxGraphs:
             raise
         return outputs
 
+    def prepare(self, name: str) -> None:
+        """Load a graph in another thread, beside other work; its first use waits for it."""
+        if name not in self._sessions:
+            Thread(target=_quietly, args=(lambda: self._session(name),)).start()
+
     def _read(self) -> bytes:
         """All weights; raises WeightsError."""
         if self._tensors is None:
@@ -101,16 +106,11 @@ class OnnxGraphs:
     def _load(self, name: str) -> Any:
         graph = self._weights.read(f"{name}.onnx")
         tensors = self._read()
-        options = self._onnxruntime.SessionOptions()
-        options.intra_op_num_threads = usable_threads()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
+        options = session_options(self._onnxruntime)
         levels = self._onnxruntime.GraphOptimizationLevel
         options.graph_optimization_level = (
             levels.ORT_ENABLE_ALL if self._optimised else levels.ORT_DISABLE_ALL
         )
-        # threads that spin while they wait would make every other process of a busy machine slow
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_external_initializers_from_files_in_memory(
             [NETWORKS], [tensors], [len(tensors)]
         )
@@ -128,20 +128,32 @@ class OnnxGraphs:
         return session
 
 
+def session_options(onnxruntime: Any) -> Any:
+    """Of a session that says nothing, with threads that do not spin while they wait, which would
+    make every other process of a busy machine slow."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 @contextmanager
 def _meanwhile(work: Callable[[], object]) -> Iterator[None]:
     """Another thread does `work`; what it raises is left to who needs its result."""
 
-    def quietly() -> None:
-        with suppress(HdcError, MemoryError):
-            work()
-
-    thread = Thread(target=quietly)
+    thread = Thread(target=_quietly, args=(work,))
     thread.start()
     try:
         yield
     finally:
         thread.join()
+
+
+def _quietly(work: Callable[[], object]) -> None:
+    with suppress(HdcError, MemoryError):
+        work()
 
 
 def import_onnxruntime() -> Any:
@@ -178,20 +190,24 @@ def _quiet_start() -> Iterator[None]:
         os.environ.update({} if before is None else {TELEMETRY: before})
 
 
-def _leave_sessions() -> None:
+def leave(sessions: Iterable[Any]) -> None:
     """Sessions have threads that are not in a forked process: to take them apart would be to wait
     for these for ever. So they stay, and the process makes its own."""
     from ctypes import py_object, pythonapi
 
+    for session in sessions:
+        for part in (session, session._sess):
+            pythonapi.Py_IncRef(py_object(part))
+
+
+def _leave_graphs() -> None:
     for graphs in list(_loaded):
-        for session in graphs._sessions.values():
-            for part in (session, session._sess):
-                pythonapi.Py_IncRef(py_object(part))
+        leave(graphs._sessions.values())
         graphs._sessions, graphs._lock = {}, Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_sessions)
+    os.register_at_fork(after_in_child=_leave_graphs)
 
 
 def _providers(available: list[str]) -> list[str]:

@@ -54,6 +54,9 @@ class TorchGraphs:
         """The same: one way suits all sizes."""
         return self
 
+    def prepare(self, name: str) -> None:
+        """Nothing: they are ready."""
+
     def __call__(self, name: str, *inputs: Array) -> list[Array]:
         """The outputs of a graph, whatever modes of torch the caller is in. Raises
         FullDeviceError."""

@@ -89,6 +89,10 @@ class HdcNetworks:
         pixels = networks.reconstruct(symbols, options.fidelity)
         return np.ascontiguousarray(pixels[: header.height, : header.width])
 
+    def prepare(self, header: Header) -> None:
+        """Begin to load what `decode` takes."""
+        self.graphs.sized(header.width * header.height).prepare("picture")
+
     @property
     def in_torch(self) -> HdcNetworks:
         """These networks computed by torch."""
