@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ._errors import DeviceError, WeightsError
 from .models.regions import Region, Regions
 
 if TYPE_CHECKING:
@@ -31,12 +33,13 @@ def regions_of(
     `regions`: Region, (x, y, width, height[, offset]) or text as Region.parse takes it. `mask`: an
     image, an array or the path of a picture, whatever its size. `protect`: "auto", "none", or
     kinds of things between commas, as `kinds` knows them. Raises ValueError, TypeError, ImageError,
-    and WeightsError where a detector that was asked for is missing.
+    and WeightsError or DeviceError where a detector that was asked for is missing; with "auto" one
+    that does not work is a warning.
     """
     places = tuple(map(_region, regions))
     for place in places:
         _check_inside(place, picture.rgb.size)
-    found = tuple(_found(picture.rgb, kinds(protect)))
+    found = tuple(_found(picture.rgb, protect))
     gray = None if mask is None else _gray(mask)
     if not places and not found and gray is None:
         return None
@@ -58,12 +61,17 @@ def kinds(protect: str) -> tuple[str, ...]:
     return wanted
 
 
-def _found(rgb: Image.Image, wanted: tuple[str, ...]) -> Iterable[Box]:
+def _found(rgb: Image.Image, protect: str) -> Iterable[Box]:
     from . import detect
 
     finders = {"faces": detect.faces, "text": detect.text}
-    for kind in wanted:
-        yield from finders[kind](np.asarray(rgb))
+    for kind in kinds(protect):
+        try:
+            yield from finders[kind](np.asarray(rgb))
+        except (WeightsError, DeviceError) as error:
+            if protect != AUTO:
+                raise
+            warnings.warn(f"{kind} are not protected: {error}", stacklevel=2)
 
 
 def _region(place: Any) -> Region:

@@ -96,7 +96,7 @@ class Codec:
         keep_metadata: bool = False,
         regions: Iterable[Place] = (),
         mask: Mask | None = None,
-        protect: str = "none",
+        protect: str = "auto",
         **options: Any,
     ) -> Container:
         """A file of `image`, a Pillow image, a Picture, an array or the path of a picture file.

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from hdcodec import WeightsError, detect
+from hdcodec import Codec, WeightsError, detect
 from hdcodec.detect import FACE, TEXT, Box, components, needs, networks
 from hdcodec.detect.needs import MOST
 from hdcodec.models.regions import Regions
@@ -93,9 +93,9 @@ def test_boxes_lie_within_the_picture(what: str, astronaut: np.ndarray) -> None:
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose packages come before those that are installed."""
     monkeypatch.syspath_prepend(tmp_path)
-    networks.session.cache_clear()
+    networks._sessions.clear()
     yield tmp_path
-    networks.session.cache_clear()
+    networks._sessions.clear()
 
 
 def fake(folder: Path, what: str, content: bytes | None) -> None:
@@ -126,6 +126,23 @@ def test_a_damaged_package_is_one_line(what: str, content: bytes | None, package
     with pytest.raises(WeightsError, match=r"cannot (be read|load)") as raised:
         FINDERS[what](np.zeros((64, 64, 3), np.uint8))
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_package_that_does_not_work_is_a_warning_where_it_was_not_asked_for(
+    packages: Path, codec: Codec, astronaut: np.ndarray
+) -> None:
+    pytest.importorskip("onnxruntime")
+    fake(packages, "faces", b"nothing that onnxruntime knows")
+    with pytest.warns(UserWarning, match="faces are not protected: onnxruntime .* cannot load"):
+        data = codec.compress(astronaut, quality=10)
+    assert data == codec.compress(astronaut, quality=10, protect="none")
+    with pytest.raises(WeightsError, match="cannot load"):
+        codec.compress(astronaut, quality=10, protect="faces")
+
+
+def test_nothing_is_looked_for_without_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detect, "find_spec", lambda name: None)
+    assert detect.available() == ()
 
 
 @pytest.mark.parametrize("what", detect.KINDS)

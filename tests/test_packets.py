@@ -149,9 +149,7 @@ def test_what_does_not_fit_is_said() -> None:
             Packet.parse(FULL.magic + b"ab" + head + bytes(10), FULL)
 
 
-def test_the_commands(
-    hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path, codec: Codec
-) -> None:
+def test_the_commands(hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path, codec: Codec) -> None:
     small_astronaut.save(tmp_path / "a.png")
     limit = hdc("packets", "room", "--size", 158, "--count", 3, "--bare", "--parity")
     assert int(limit.out) == room(158, 3, bare=True, parity=True) == 459
@@ -173,3 +171,60 @@ def test_the_commands(
     assert part.code == 0 and "2 of 3 packets: hdc decompress --partial" in part.err
     assert json.loads(hdc("decompress", "--partial", out, "--json").out)["share"] < 1
     assert hdc("packets", "split", tmp_path / "a.hdc", "--size", 5).code == 2
+
+
+def test_compress_makes_packets(hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path) -> None:
+    small_astronaut.save(tmp_path / "a.png")
+    wanted = ("--packets", 3, "--packet-size", 158, "--parity", "--bare")
+    made = hdc("compress", tmp_path / "a.png", *wanted, "--json").facts
+    assert made["bytes"] <= room(158, 3, bare=True, parity=True)
+    assert max(made["packets"]["bytes"]) <= 158
+    contents = [Path(name).read_bytes() for name in made["packets"]["outputs"]]
+    assert len(contents) == 4
+    assert join(contents[1:], bare=True).data == (tmp_path / "a.hdc").read_bytes()
+    again = hdc("compress", tmp_path / "a.png", tmp_path / "b.hdc", *wanted)
+    assert again.code == 0 and b"4 packets, " in again.out
+
+
+def test_no_file_is_written_where_packets_are_in_the_way(
+    hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path
+) -> None:
+    small_astronaut.save(tmp_path / "a.png")
+    (tmp_path / "a.1-of-1.hdp").write_bytes(b"mine")
+    wanted = ("--packets", 1, "--packet-size", 500)
+    failed = hdc("compress", tmp_path / "a.png", *wanted)
+    assert failed.code == 1 and "a.1-of-1.hdp exists already" in failed.err
+    assert not (tmp_path / "a.hdc").exists()
+    assert (tmp_path / "a.1-of-1.hdp").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (("--packets", 2), "both --packets and --packet-size"),
+        (("--packet-size", 158), "both --packets and --packet-size"),
+        (("--bare",), "both --packets and --packet-size"),
+        (("--packets", 2, "--packet-size", 158, "--bpp", 0.1), "exclude each other"),
+        (("--packets", 16, "--packet-size", 158), "1 to 15 packets, not 16"),
+        (("--packets", 2, "--packet-size", 10), "packets of 10 bytes have no room"),
+    ],
+)
+def test_wrong_usage_of_packets(
+    hdc: Hdc,
+    small_astronaut: Image.Image,
+    tmp_path: Path,
+    wanted: tuple[object, ...],
+    message: str,
+) -> None:
+    small_astronaut.save(tmp_path / "a.png")
+    failed = hdc("compress", tmp_path / "a.png", *wanted)
+    assert failed.code == 2 and message in failed.err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_packets_are_not_for_a_stream(
+    hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path
+) -> None:
+    small_astronaut.save(tmp_path / "a.png")
+    failed = hdc("compress", tmp_path / "a.png", "-", "--packets", 2, "--packet-size", 158)
+    assert failed.code == 2 and "name an OUTPUT" in failed.err

@@ -243,7 +243,7 @@ def test_faces_are_protected_where_their_detector_is(hdc: Hdc, tmp_path: Path) -
     if "faces" not in detect.available():
         pytest.skip("the package that finds faces is not installed")
     out = tmp_path / "a.hdc"
-    made = hdc("compress", ASTRONAUT, out, "--target-size", 1400, "--protect", "auto")
+    made = hdc("compress", ASTRONAUT, out, "--target-size", 1400)
     assert "1 face," in made.out.decode()
     assert out.stat().st_size <= 1400
     assert len(set("".join(hdcodec.info(out)["quality_map"]))) > 1

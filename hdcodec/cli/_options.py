@@ -210,7 +210,7 @@ regions = together(
     ),
     click.option(
         "--protect",
-        default="none",
+        default="auto",
         show_default=True,
         metavar="WHAT",
         callback=protected,

@@ -2,16 +2,32 @@
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import STREAM, Output, reading
+from hdcodec.cli._packets import BYTES, Cut, Packets, bare, parity
 
 if TYPE_CHECKING:
     from hdcodec.format import Container
     from hdcodec.images import Picture
+
+packets = options.together(
+    click.option(
+        "--packets",
+        type=click.IntRange(1),
+        metavar="K",
+        help="Best quality that goes into K packets, which are written beside OUTPUT.",
+    ),
+    click.option(
+        "--packet-size", type=BYTES, metavar="N", help="Bytes of a packet, at most; for --packets."
+    ),
+    parity,
+    bare,
+)
 
 
 @click.command()
@@ -19,6 +35,7 @@ if TYPE_CHECKING:
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
 @options.rate
 @options.max_side
+@packets
 @options.regions
 @options.family_options("Encoding")
 @options.model
@@ -46,6 +63,10 @@ def command(
     bpp: float | None,
     target_size: int | None,
     max_side: int | None,
+    packets: int | None,
+    packet_size: int | None,
+    parity: bool,
+    bare: bool,
     regions: tuple[str, ...],
     mask: str | None,
     protect: str,
@@ -66,13 +87,19 @@ def command(
 
     OUTPUT is the input's name with .hdc unless given; - is stdin or stdout. --bpp and --target-size
     are hard caps on the whole file. Where one allows little quality, the picture is coded smaller,
-    and decoding enlarges it; where even that is above the cap, nothing is written.
+    and decoding enlarges it; where even that is above the cap, nothing is written. With --packets
+    the file is also cut into photo.1-of-3.hdp and so on (hdc packets join).
     """
     started = time.perf_counter()
-    rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
+    rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size, packets=packets)
+    cut = _cut(packets, packet_size, parity, bare)
+    if cut is not None:
+        rate = {"target_size": cut.room(rate["packets"])}
     rate |= options.given(max_side=max_side)
     chosen = options.of_family(model, "Encoding", family)
     target = Output.planned(source, output, ".hdc", force)
+    if cut is not None and target.streams:
+        raise click.UsageError("Packets are named after the file: name an OUTPUT.")
     picture, input_bytes = load_picture(source, flatten, max_pixels, page)
 
     from hdcodec import Codec
@@ -83,16 +110,30 @@ def command(
     chosen |= {"regions": regions, "mask": mask, "protect": protect} | rate
     box = codec.encode(picture, verify=verify, keep_metadata=keep_metadata, **chosen)
     coded = time.perf_counter() - coding
+    path = Path(target.name)
+    sent = cut and Packets.planned(box.data, cut, path.parent, path.stem, force)
     target.write(box.data)
+    if sent:
+        sent.write()
 
     facts: dict[str, Any] = {"input": source, "output": target.name}
     facts |= _sizes(box, input_bytes)
     facts |= {"quality": codec.family.settings(box.header.parameters)["quality"]}
-    facts |= {"protected": dict(box.found)}
+    facts |= {"protected": dict(box.found)} | ({"packets": sent.facts} if sent else {})
     facts |= {"model": codec.name, "model_id": codec.model_id}
     facts |= {"device": codec.device, "backend": codec.backend, "codec_seconds": coded}
     facts |= {"seconds": time.perf_counter() - started}
-    target.report(_line(facts), facts, as_json, quiet)
+    line = _line(facts) + (f"; {sent.line}" if sent else "")
+    target.report(line, facts, as_json, quiet)
+
+
+def _cut(packets: int | None, size: int | None, parity: bool, bare: bool) -> Cut | None:
+    """How the file is cut, if it is; options without those that they belong to are wrong usage."""
+    if packets is None or size is None:
+        if packets is not None or size is not None or parity or bare:
+            raise click.UsageError("Packets take both --packets and --packet-size.")
+        return None
+    return Cut(size, parity, bare)
 
 
 def load_picture(

@@ -1,32 +1,16 @@
 """hdc packets: a file in pieces of a few hundred bytes, and back."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
-from hdcodec._errors import ExistsError
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import Output, naming, read_hdc, reading, tell
+from hdcodec.cli._files import STREAM, Output, naming, read_hdc, reading, tell
+from hdcodec.cli._packets import BYTES, MOST_BYTES, Cut, Packets, bare, parity
 
-SUFFIX = ".hdp"
 FOLDER = click.Path(exists=True, file_okay=False)
-MOST_BYTES = 1 << 16
-"""Of a packet."""
 
-bare = click.option(
-    "--bare",
-    is_flag=True,
-    help="Packets of 3 bytes of overhead, for transports that know what they carry; 10 otherwise.",
-)
-parity = click.option(
-    "--parity", is_flag=True, help="One packet more, which rebuilds any one that is lost."
-)
-size = click.option(
-    "--size", type=click.IntRange(4, MOST_BYTES), required=True, help="Bytes of a packet, at most."
-)
+size = click.option("--size", type=BYTES, required=True, help="Bytes of a packet, at most.")
 
 
 @click.group()
@@ -61,22 +45,15 @@ def split(
 
     photo.hdc becomes photo.1-of-3.hdp, photo.2-of-3.hdp and so on, and photo.parity-of-3.hdp.
     """
-    from hdcodec import packets
-    from hdcodec._atomic import write_bytes
-
     data = read_hdc(source)
+    path = Path(source)
+    place = path.parent if folder is None else Path(folder)
+    stem = "picture" if source == STREAM else path.stem
     with naming(source):
-        made = _sized(lambda: packets.split(data, size, parity=parity, bare=bare))
-    names = _names(source, folder, len(made) - parity, parity)
-    for name in names:
-        if os.path.lexists(name) and not force:
-            raise ExistsError(f"{name} exists already (--force replaces it)")
-    for name, packet in zip(names, made, strict=True):
-        write_bytes(name, packet, force=force)
-    sizes = [len(packet) for packet in made]
-    facts = {"input": source, "outputs": names, "bytes": sizes}
-    line = f"{source}: {len(made)} packets, {sum(sizes):,} bytes in all, {max(sizes)} at most"
-    Output(names[0], force, False).report(line, facts, as_json, quiet)
+        made = Packets.planned(data, Cut(size, parity, bare), place, stem, force)
+    made.write()
+    line = f"{source}: {made.line}"
+    Output(made.names[0], force, False).report(line, {"input": source} | made.facts, as_json, quiet)
 
 
 @command.command()
@@ -123,27 +100,6 @@ def join(
 def room(size: int, count: int, parity: bool, bare: bool) -> None:
     """Print how many bytes a file may have for so many packets, the parity packet not counted.
 
-    hdc compress photo.jpg --target-size $(hdc packets room --size 163 --count 3 --bare)
+    hdc compress photo.jpg --packets 3 --packet-size 163 --bare does it by itself.
     """
-    from hdcodec import packets
-
-    click.echo(_sized(lambda: packets.room(size, count, parity=parity, bare=bare)))
-
-
-T = TypeVar("T")
-
-
-def _sized(work: Callable[[], T]) -> T:
-    """The result of `work`; a size or count that cannot be is wrong usage."""
-    try:
-        return work()
-    except ValueError as error:
-        raise click.UsageError(f"{error}.") from error
-
-
-def _names(source: str, folder: str | None, count: int, parity: bool) -> list[str]:
-    path = Path(source)
-    stem = "picture" if source == "-" else path.stem
-    place = Path(folder) if folder is not None else path.parent
-    numbers = [str(k + 1) for k in range(count)] + ["parity"] * parity
-    return [str(place / f"{stem}.{number}-of-{count}{SUFFIX}") for number in numbers]
+    click.echo(Cut(size, parity, bare).room(count))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from . import centerface, dbnet
@@ -27,7 +28,10 @@ KINDS = tuple(_FINDERS)
 
 
 def available() -> tuple[str, ...]:
-    """The KINDS whose package is installed; what it holds is not looked at."""
+    """The KINDS whose package is installed, where onnxruntime is too; what they hold is not looked
+    at."""
+    if find_spec("onnxruntime") is None:
+        return ()
     return tuple(what for what in KINDS if _FINDERS[what][0].place() is not None)
 
 

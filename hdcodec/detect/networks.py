@@ -1,11 +1,12 @@
 """The networks that find things: ONNX files inside other packages, which are read and not imported,
-computed by onnxruntime on one core of the CPU."""
+computed by onnxruntime on the CPU."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+import os
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,24 +59,45 @@ class Reduced(NamedTuple):
     """Pixels of the picture, across and down, for each of these."""
 
 
-@lru_cache(maxsize=8)
+_sessions: dict[Network, Any] = {}
+_lock = Lock()
+
+
 def session(network: Network, what: str) -> Any:
-    """The session of a network that finds `what`, without threads of its own, for which a forked
-    process would wait.
+    """The session of a network that finds `what`, loaded once.
 
     Raises WeightsError where its package is not installed or holds something else, DeviceError
     without onnxruntime.
     """
-    from hdcodec.models.onnx_graphs import CPU, import_onnxruntime
+    with _lock:
+        if network not in _sessions:
+            _sessions[network] = _load(network, what)
+        return _sessions[network]
+
+
+def _forget() -> None:
+    """In a forked process."""
+    global _lock
+    if _sessions:
+        from hdcodec.models.onnx_graphs import leave
+
+        leave(_sessions.values())
+        _sessions.clear()
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _load(network: Network, what: str) -> Any:
+    from hdcodec.models.onnx_graphs import CPU, import_onnxruntime, session_options
 
     data = _read(network, what)
     onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
     name = Path(network.file).stem
     try:
-        made = onnxruntime.InferenceSession(data, options, providers=[CPU])
+        made = onnxruntime.InferenceSession(data, session_options(onnxruntime), providers=[CPU])
     except Exception as error:
         version = onnxruntime.__version__
         raise WeightsError(f"onnxruntime {version} cannot load {name}.onnx: {error}") from error
