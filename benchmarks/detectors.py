@@ -10,10 +10,7 @@ there. OMP_NUM_THREADS=1 makes all of them use one core.
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,12 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from labelled import find_pictures, read_labels
 from PIL import Image
 
 from hdcodec.detect import FACE, Box, centerface, dbnet
 from hdcodec.detect.networks import Network, session
-
-LABELS = Path(__file__).parent / "labels.json"
 
 SAME_FACE = 0.4
 """The least intersection over union of a face and the box that finds it."""
@@ -70,7 +66,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    labels = json.loads(LABELS.read_text())["pictures"]
+    labels = read_labels()
     pictures = find_pictures(parser.parse_args().folders, set(labels))
     for name in sorted(set(labels) - set(pictures)):
         print(f"left out: {name} is not in the folders", file=sys.stderr)
@@ -93,26 +89,6 @@ def row(name: str, result: Result) -> str:
     return (
         f"| {name} | {found} of {labelled} | {small_found} of {small} | {false} | {seconds:.2f} |"
     )
-
-
-def find_pictures(folders: list[Path], names: set[str]) -> dict[str, Any]:
-    """The labelled pictures that are there: pixels by name."""
-    found: dict[str, Any] = {}
-    for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
-        if path.name in names:
-            found[path.name] = pixels(path)
-        elif path.suffix == ".tar":
-            with tarfile.open(path) as tar:
-                for member in tar:
-                    name = Path(member.name).name
-                    if name in names and (file := tar.extractfile(member)) is not None:
-                        found[name] = pixels(io.BytesIO(file.read()))
-    return found
-
-
-def pixels(file: Path | io.BytesIO) -> Any:
-    with Image.open(file) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 # The detectors

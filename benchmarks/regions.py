@@ -1,47 +1,58 @@
 """What a map of qualities does: faces at equal bytes, and the seams where qualities meet.
 
-    python benchmarks/regions.py FOLDER --metric-weights METRICS [--bpp .02,.035,.05] [--limit N]
+    python benchmarks/regions.py faces FOLDER... --metric-weights METRICS [--bpp .02,.035,.05]
+    python benchmarks/regions.py seams FOLDER [--limit N]
 
-Faces: pictures in which the detector finds some, coded in so many bits per pixel with them
-protected and without; LPIPS-Alex within their boxes and of the whole picture. Seams: every other
-column of tiles is 25 better; how far differences between neighbouring pixels across the borders are
-from the original's, in levels, and the same of files of either quality alone: their ratio is 1
-where no seam is seen.
+Faces: those of labels.json, whose pictures are looked for by name in the folders and in the tar
+files there. Each picture is coded in so many bits per pixel with faces protected, as the detector
+finds them, and without; LPIPS-Alex within the labelled boxes (mean over a picture's faces, then
+over pictures) and of the whole picture. Faces higher than 40 % of the shorter side, which are not
+protected, are not counted.
+
+Seams: every other column of tiles is 25 better; how far differences between neighbouring pixels
+across the borders are from the original's, in levels, and the same of files of either quality
+alone: their ratio is 1 where no seam is seen.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
-from measuring import table
+from labelled import find_pictures, read_labels
+from measuring import machine, table
 from PIL import Image
 
-from hdcodec import Codec, detect
-from hdcodec.detect import Box
+from hdcodec import Codec
 from hdcodec.eval import measure, picture_files
 from hdcodec.images import load
 
 TILE, BETTER, MARGIN, LEAST = 64, 25, 8, 32
+LARGE = 0.4
+"""Faces as high as this part of the shorter side need no protection."""
 METRIC = ("lpips_alex",)
 Values = dict[str, float]
+Corners = tuple[int, int, int, int]
 
 
-def around(box: Box, image: Image.Image) -> tuple[int, int, int, int]:
-    """The box and some pixels more, as a crop of the image."""
-    right, bottom = box.x + box.width + MARGIN, box.y + box.height + MARGIN
-    left, top = max(0, int(box.x) - MARGIN), max(0, int(box.y) - MARGIN)
-    return left, top, min(image.width, int(right)), min(image.height, int(bottom))
+def around(box: Sequence[float], image: Image.Image) -> Corners:
+    """A labelled box and some pixels more, at least `LEAST` a side, as a crop of the image."""
+    margins = (max(MARGIN, (LEAST - side) / 2) for side in box[2:])
+    across, down = (int(-(-margin // 1)) for margin in margins)
+    left, top = max(0, int(box[0]) - across), max(0, int(box[1]) - down)
+    right, bottom = int(box[0] + box[2]) + across, int(box[1] + box[3]) + down
+    return left, top, min(image.width, right), min(image.height, bottom)
 
 
-def faces(codec: Codec, image: Image.Image, bpp: float, weights: str | None) -> Values:
-    """LPIPS of one picture with and without protection; nothing where no face is large enough."""
-    boxes = [around(box, image) for box in detect.faces(np.asarray(image))]
-    boxes = [box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= LEAST]
-    found: Values = {"faces": len(boxes)} if boxes else {}
-    for name, protect in (("plain", "none"), ("protected", "faces")) if boxes else ():
+def faces(
+    codec: Codec, image: Image.Image, boxes: list[Corners], bpp: float, weights: str | None
+) -> Values:
+    """Bytes and LPIPS of one picture with and without protection."""
+    found: Values = {"faces": len(boxes)}
+    for name, protect in (("plain", "none"), ("protected", "faces")):
         data = codec.compress(image, bpp=bpp, protect=protect)
         shown = codec.decompress(data)
         parts = [(image.crop(box), shown.crop(box)) for box in boxes]
@@ -49,6 +60,20 @@ def faces(codec: Codec, image: Image.Image, bpp: float, weights: str | None) -> 
         whole = measure(image, shown, METRIC, weights=weights)["lpips_alex"]
         found |= {f"{name} bytes": len(data), f"{name} faces": float(np.mean(seen))}
         found[f"{name} whole"] = whole
+    return found
+
+
+def labelled(folders: Iterable[Path]) -> dict[str, tuple[Image.Image, list[Corners]]]:
+    """The pictures with faces that are not large, and the crops around these."""
+    found = {}
+    labels = {name: label for name, label in read_labels().items() if label["faces"]}
+    for name, pixels in sorted(find_pictures(folders, set(labels)).items()):
+        image = Image.fromarray(pixels)
+        largest = LARGE * min(image.size)
+        boxes = [around(box, image) for box in labels[name]["faces"] if box[3] < largest]
+        boxes = [box for box in boxes if min(box[2] - box[0], box[3] - box[1]) >= LEAST]
+        if boxes:
+            found[name] = image, boxes
     return found
 
 
@@ -68,30 +93,53 @@ def seams(codec: Codec, image: Image.Image, quality: float, fidelity: float) -> 
     return {"mapped": error(quality, places), "alone": alone}
 
 
-@click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.group()
+def main() -> None:
+    """Faces at equal bytes, and seams between qualities."""
+
+
+@main.command("faces")
+@click.argument("folders", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--bpp", default=".02,.035,.05", show_default=True)
-@click.option("--limit", type=int)
-def main(folder: Path, metric_weights: str | None, bpp: str, limit: int | None) -> None:
-    """Print two tables for the pictures in FOLDER."""
-    codec = Codec(device="cpu")
-    images = [load(path).rgb for path in picture_files(folder)[:limit]]
-    found = defaultdict[str, list[Values]](list)
-    for image in images:
+@click.option("--each", is_flag=True, help="Print a line for every picture too.")
+def faces_table(
+    folders: tuple[Path, ...], metric_weights: str | None, bpp: str, each: bool
+) -> None:
+    """Print a table for the labelled pictures in FOLDERS."""
+    codec, found = Codec(device="cpu"), defaultdict[str, list[Values]](list)
+    for name, (image, boxes) in labelled(folders).items():
         for rate in bpp.split(","):
-            if values := faces(codec, image, float(rate), metric_weights):
-                found[f"faces, {rate} bpp"].append(values)
-    if found:
-        named = [({"": name, "pictures": len(rows)}, rows) for name, rows in found.items()]
-        print(table([head | _means(rows) for head, rows in named]))
+            values = faces(codec, image, boxes, float(rate), metric_weights)
+            found[rate].append(values)
+            if each:
+                print(name, rate, values, flush=True)
     rows = []
+    for rate, values in found.items():
+        means = _means(values)
+        change = {
+            f"{part} %": round(100 * means[f"protected {part}"] / means[f"plain {part}"] - 100, 1)
+            for part in ("faces", "whole")
+        }
+        rows.append({"bpp": rate, "pictures": len(values)} | means | change)
+    print(table(rows))
+    print(f"\n{machine()}")
+
+
+@main.command("seams")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--limit", type=int)
+def seams_table(folder: Path, limit: int | None) -> None:
+    """Print a table for the pictures in FOLDER."""
+    codec, rows = Codec(device="cpu"), []
+    images = [load(path).rgb for path in picture_files(folder)[:limit]]
     for quality in (20, 40, 60):
         for fidelity in (0.0, 0.75):
             means = _means([seams(codec, image, quality, fidelity) for image in images])
             ratio = round(means["mapped"] / means["alone"], 3)
             rows.append({"quality": quality, "fidelity": fidelity} | means | {"ratio": ratio})
     print(table(rows))
+    print(f"\n{machine()}")
 
 
 def _means(rows: list[Values]) -> dict[str, float]:
