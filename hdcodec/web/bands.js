@@ -1,9 +1,10 @@
 /** Integer networks on one band of rows after another: the same numbers, in less memory. */
 
-/** @import { Field, IntNet } from "./network.js" */
+/** @import { Field } from "./layers.js" */
+/** @import { IntNet } from "./network.js" */
 
-/** Latent positions of a band, at least, unless the picture has fewer. */
-const POSITIONS = 16384;
+/** Latent positions of a band, at least, unless the picture has fewer; fewer take more time. */
+export const POSITIONS = 16384;
 
 /** @typedef {{ start: number, stop: number }} Band rows from start to stop */
 
@@ -12,10 +13,11 @@ const POSITIONS = 16384;
  * @param {number} height
  * @param {number} width
  * @param {number} unit
+ * @param {number} positions of a band, at least
  * @returns {Band[]}
  */
-export function bands(height, width, unit) {
-  const rows = unit * Math.max(1, Math.ceil(POSITIONS / (unit * width)));
+export function bands(height, width, unit, positions) {
+  const rows = unit * Math.max(1, Math.ceil(positions / (unit * width)));
   const found = [];
   for (let start = 0; start < height; start += rows) {
     found.push({ start, stop: Math.min(start + rows, height) });

@@ -55,8 +55,7 @@ export const CHUNK_NAMES = new Map([
  * Its last three bytes are left out, since they may belong to the checksum. Whether it is a
  * beginning or damaged cannot be told.
  *
- * Throws
- * NotHdcError, TruncatedError, ChecksumError, UnsupportedVersionError, UnknownModelError,
+ * Throws NotHdcError, TruncatedError, ChecksumError, UnsupportedVersionError, UnknownModelError,
  * CorruptError, or TooLargeError (more than `maxPixels` pixels, or another limit).
  * @param {Uint8Array} data
  * @param {{ maxPixels?: number, partial?: boolean }} [options]

@@ -2,9 +2,10 @@
 
 import { bands, joined, seenOf } from "./bands.js";
 import { WeightsError } from "./errors.js";
-import { IntNet, pointwise } from "./network.js";
+import { pointwise } from "./layers.js";
+import { IntNet } from "./network.js";
 /** @import { Band } from "./bands.js" */
-/** @import { Field } from "./network.js" */
+/** @import { Field } from "./layers.js" */
 /** @import { Decoder } from "./range.js" */
 /** @import { Tensors } from "./safetensors.js" */
 import { SYMBOLS, SYMBOL_MAX, scaleIndex } from "./tables.js";
@@ -20,12 +21,14 @@ export class FourParts {
    * @param {number} features channels of the hyper features
    * @param {Int32Array} gaussians sums of frequencies
    * @param {number} unit bands have a multiple of so many rows
+   * @param {number} positions of a band, at least
    */
-  constructor(tensors, features, gaussians, unit) {
+  constructor(tensors, features, gaussians, unit, positions) {
     const first = new IntNet(tensors, "parts.0", features);
     this.channels = first.outputs / 2;
     this.gaussians = gaussians;
     this.unit = unit;
+    this.positions = positions;
     this.nets = [first];
     for (let part = 1; part < PARTS; part++) {
       this.nets.push(new IntNet(tensors, `parts.${part}`, features + this.channels));
@@ -49,7 +52,7 @@ export class FourParts {
     const { channels } = this;
     const symbols = new Int8Array(height * width * channels);
     const latent = { values: new Int16Array(symbols.length), height, width, channels };
-    const rows = bands(height, width, this.unit);
+    const rows = bands(height, width, this.unit, this.positions);
     for (let part = 0; part < PARTS; part++) {
       for (const band of rows) {
         const found = this.predict(part, band, features, latent);

@@ -1,4 +1,4 @@
-/** Every fault that reading a file can have, named as in Python; docs/errors.md lists the messages. */
+/** Every fault that reading a file can have, named as in Python; messages are in docs/errors.md. */
 
 /** Base of all faults. The message is one line that names the fault. */
 export class HdcError extends Error {

@@ -47,8 +47,8 @@ export class Hdc {
   }
 
   /**
-   * The symbols that `decoder` reads, of a picture coded at `width` x `height`. Throws CorruptError,
-   * TruncatedError, WeightsError.
+   * The symbols that `decoder` reads, of a picture coded at `width` x `height`. Throws
+   * CorruptError, TruncatedError, WeightsError.
    * @param {Header} header
    * @param {number} width
    * @param {number} height

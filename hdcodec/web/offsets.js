@@ -28,7 +28,8 @@ class Counts {
       sums[k] = sum;
       sum += 1 + Math.floor((counts[k] * free) / total);
     }
-    for (let k = 1; k < counts.length; k++) sums[k] += TOTAL - sum; // what is missing is the first's
+    const missing = TOTAL - sum; // goes to the first
+    for (let k = 1; k < counts.length; k++) sums[k] += missing;
     const symbol = decoder.symbol(sums, 0, counts.length);
     decoder.check();
     counts[symbol] += GAIN;

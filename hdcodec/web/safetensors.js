@@ -36,9 +36,12 @@ export function parseTensors(data, name) {
   }
   if (end !== content.length) throw refusal(name, "there are bytes that belong to no tensor");
   const view = new DataView(content.buffer, content.byteOffset, content.length);
-  return new Map(
-    places.map(([key, shape, type, from, to]) => [key, { shape, values: read(view, type, from, to) }]),
-  );
+  /** @type {Tensors} */
+  const tensors = new Map();
+  for (const [key, shape, type, from, to] of places) {
+    tensors.set(key, { shape, values: read(view, type, from, to) });
+  }
+  return tensors;
 }
 
 /**
@@ -119,7 +122,8 @@ export function isObject(found) {
  * @returns {found is number[]}
  */
 function areCounts(found) {
-  return Array.isArray(found) && found.every((number) => Number.isSafeInteger(number) && number >= 0);
+  const isCount = (/** @type {unknown} */ one) => Number.isSafeInteger(one) && Number(one) >= 0;
+  return Array.isArray(found) && found.every(isCount);
 }
 
 /**

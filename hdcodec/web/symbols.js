@@ -1,14 +1,15 @@
 /** The symbols of the `hdc` family, in the order of the range stream. */
 
-import { bands, joined, runBand } from "./bands.js";
+import { POSITIONS, bands, joined, runBand } from "./bands.js";
 import { FourParts, ONE, readGaussian } from "./context.js";
 import { TruncatedError } from "./errors.js";
-import { HIGH, IntNet } from "./network.js";
+import { HIGH } from "./layers.js";
+import { IntNet } from "./network.js";
 import { readOffsets } from "./offsets.js";
 import { Sha256 } from "./sha256.js";
 import { Levels, QUALITIES, Softmax, gaussianSums } from "./tables.js";
 /** @import { Band } from "./bands.js" */
-/** @import { Field } from "./network.js" */
+/** @import { Field } from "./layers.js" */
 /** @import { Decoder } from "./range.js" */
 /** @import { Tensors } from "./safetensors.js" */
 
@@ -38,16 +39,21 @@ const KEPT_STEPS = 15;
 
 /** The integer networks and tables of one set of weights. */
 export class SymbolCodec {
-  /** @param {Tensors} tensors */
-  constructor(tensors) {
+  /**
+   * Throws WeightsError for tensors that do not fit one another.
+   * @param {Tensors} tensors
+   * @param {number} positions of a band on which networks run, at least
+   */
+  constructor(tensors, positions = POSITIONS) {
+    this.positions = positions;
     this.gaussians = gaussianSums(tensors);
     this.quality = new Levels(tensors, "quality");
     this.zLogScale = new Levels(tensors, "z_log_scale");
     this.hyperIn = new IntNet(tensors, "hyper_in", this.zLogScale.columns);
     this.hyper = new IntNet(tensors, "hyper", this.hyperIn.outputs);
-    this.context = new FourParts(tensors, this.hyper.outputs, this.gaussians, HYPER_STRIDE);
-    const both = this.context.channels + this.hyper.outputs;
-    this.prior = new IntNet(tensors, "prior", both);
+    const features = this.hyper.outputs;
+    this.context = new FourParts(tensors, features, this.gaussians, HYPER_STRIDE, positions);
+    this.prior = new IntNet(tensors, "prior", this.context.channels + features);
     this.softmax = new Softmax(tensors, this.prior.outputs);
   }
 
@@ -73,7 +79,8 @@ export class SymbolCodec {
     const count = Math.floor((2 * kept * kept * positions + 225) / (2 * KEPT_STEPS * KEPT_STEPS));
     const indices = this.readIndices(decoder, latent, hyper, count);
     const vqUnits = decoder.units - licUnits;
-    return { rows, columns, qindex, offsets, z, y, latent, indices, keptIndices: count, licUnits, vqUnits };
+    const known = { rows, columns, qindex, offsets, z, y, latent, indices, licUnits, vqUnits };
+    return { ...known, keptIndices: count };
   }
 
   /**
@@ -112,7 +119,7 @@ export class SymbolCodec {
     const channels = this.hyper.outputs;
     const values = new Int16Array(height * width * channels);
     const read = (/** @type {Band} */ seen) => this.entered(z, qindex, columns, seen);
-    for (const band of bands(rows, HYPER_STRIDE * HYPER_STRIDE * columns, 1)) {
+    for (const band of bands(rows, HYPER_STRIDE ** 2 * columns, 1, this.positions)) {
       const found = runBand(this.hyper, band, rows, read);
       values.set(found.values, HYPER_STRIDE * band.start * width * channels);
     }
@@ -157,11 +164,12 @@ export class SymbolCodec {
     const indices = new Int32Array(height * width).fill(-1);
     if (!count) return indices;
     const { softmax } = this;
-    const parts = bands(height, width, HYPER_STRIDE);
+    const parts = bands(height, width, HYPER_STRIDE, this.positions);
     const read = (/** @type {Band} */ seen) => joined([latent, hyper], seen);
     /** @type {Int16Array | null} of the only band, which is not computed again */
     let only = null;
-    const logits = (/** @type {Band} */ band) => only ?? runBand(this.prior, band, height, read).values;
+    const logits = (/** @type {Band} */ band) =>
+      only ?? runBand(this.prior, band, height, read).values;
     const top = new Float64Array(indices.length);
     for (const band of parts) {
       const found = logits(band);

@@ -84,7 +84,8 @@ export function gaussianSums(tensors) {
 }
 
 function notFrequencies() {
-  return new WeightsError("entropy.safetensors does not fit the model: gaussians are no frequencies");
+  const reason = "gaussians are no frequencies";
+  return new WeightsError(`entropy.safetensors does not fit the model: ${reason}`);
 }
 
 /**
