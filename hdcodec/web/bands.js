@@ -47,9 +47,8 @@ export function seenOf({ start, stop }, reach, height) {
 export function runBand(net, band, height, read) {
   const seen = seenOf(band, net.reach, height);
   const field = net.run(read(seen));
-  const scale = field.height / (seen.stop - seen.start);
   const row = field.width * field.channels;
-  const [from, to] = [band.start, band.stop].map((place) => scale * (place - seen.start));
+  const [from, to] = [band.start, band.stop].map((place) => net.scale * (place - seen.start));
   return { ...field, height: to - from, values: field.values.subarray(from * row, to * row) };
 }
 

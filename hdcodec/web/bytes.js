@@ -74,6 +74,9 @@ export class Reader {
  * @param {number} at
  */
 export function bigEndian(data, at) {
-  const byte = (/** @type {number} */ place) => (place < data.length ? data[place] : 0);
-  return ((byte(at) << 24) | (byte(at + 1) << 16) | (byte(at + 2) << 8) | byte(at + 3)) >>> 0;
+  let value = 0;
+  for (let place = at; place < at + 4; place++) {
+    value = 256 * value + (place < data.length ? data[place] : 0);
+  }
+  return value;
 }

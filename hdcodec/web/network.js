@@ -37,6 +37,8 @@ export class IntNet {
     this.outputs = channels;
     /** Rows of input above and below an output that it depends on. */
     this.reach = reachOf(this.layers);
+    /** How many rows and columns of output there are for each of input. */
+    this.scale = 2 ** this.layers.filter((layer) => layer.kind === "up").length;
   }
 
   /**

@@ -164,12 +164,8 @@ export class RangeDecoder extends RangeReader {
 export class PrefixDecoder {
   /** @param {Uint8Array} beginning */
   constructor(beginning) {
-    this.ends = [0, 255].map((fill) => {
-      const rest = -beginning.length & (WORD_BYTES - 1);
-      const stream = new Uint8Array(beginning.length + rest + AHEAD).fill(fill);
-      stream.set(beginning);
-      return new RangeReader(stream);
-    });
+    this.zeros = goingOn(beginning, 0);
+    this.ones = goingOn(beginning, 255);
     /** What the symbols that are known cost by their tables, in 1/256 bit. */
     this.units = 0;
     this.ended = false;
@@ -183,10 +179,10 @@ export class PrefixDecoder {
    */
   symbol(sums, at, count) {
     if (!this.ended) {
-      const [low, high] = this.ends.map((reader) => decided(reader, sums, at, count));
-      if (low >= 0 && low === high) {
-        this.units += information(this.ends[0].frequency);
-        return low;
+      const found = decided(this.zeros, sums, at, count);
+      if (found >= 0 && found === decided(this.ones, sums, at, count)) {
+        this.units += information(this.zeros.frequency);
+        return found;
       }
       this.ended = true;
     }
@@ -198,6 +194,18 @@ export class PrefixDecoder {
 }
 
 /** @typedef {RangeDecoder | PrefixDecoder} Decoder */
+
+/**
+ * A reader of a beginning of a stream, of whole words, with more bytes of one kind behind it.
+ * @param {Uint8Array} beginning
+ * @param {number} fill
+ */
+function goingOn(beginning, fill) {
+  const rest = -beginning.length & (WORD_BYTES - 1);
+  const stream = new Uint8Array(beginning.length + rest + AHEAD).fill(fill);
+  stream.set(beginning);
+  return new RangeReader(stream);
+}
 
 /**
  * The next symbol, or -1 where the stream says what no encoder says.

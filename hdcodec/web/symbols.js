@@ -2,7 +2,7 @@
 
 import { POSITIONS, bands, joined, runBand } from "./bands.js";
 import { FourParts, ONE, readGaussian } from "./context.js";
-import { TruncatedError } from "./errors.js";
+import { TruncatedError, WeightsError } from "./errors.js";
 import { HIGH } from "./layers.js";
 import { IntNet } from "./network.js";
 import { readOffsets } from "./offsets.js";
@@ -17,6 +17,8 @@ import { Levels, QUALITIES, Softmax, gaussianSums } from "./tables.js";
 const HYPER_STRIDE = 4;
 const QINDEX_PER_OFFSET = 10;
 const KEPT_STEPS = 15;
+/** Numbers that are hashed at once. */
+const PIECE = 16384;
 
 /**
  * What a file says, exactly. `qindex` 0..200 and `offsets`, the map, if there is one, are of
@@ -51,6 +53,9 @@ export class SymbolCodec {
     this.zLogScale = new Levels(tensors, "z_log_scale");
     this.hyperIn = new IntNet(tensors, "hyper_in", this.zLogScale.columns);
     this.hyper = new IntNet(tensors, "hyper", this.hyperIn.outputs);
+    if (this.quality.columns !== this.hyperIn.outputs || this.hyper.scale !== HYPER_STRIDE) {
+      throw new WeightsError("entropy.safetensors does not fit the model: hyper is of other sizes");
+    }
     const features = this.hyper.outputs;
     this.context = new FourParts(tensors, features, this.gaussians, HYPER_STRIDE, positions);
     this.prior = new IntNet(tensors, "prior", this.context.channels + features);
@@ -58,8 +63,8 @@ export class SymbolCodec {
   }
 
   /**
-   * Read one picture of `rows` x `columns` hyper-latents. Throws CorruptError,
-   * TruncatedError where a beginning of a file has too little.
+   * Read one picture of `rows` x `columns` hyper-latents. Throws CorruptError, and TruncatedError
+   * where a beginning of a file has too little.
    * @param {Decoder} decoder
    * @param {number} rows
    * @param {number} columns
@@ -246,6 +251,3 @@ export function symbolsSha256({ offsets, z, y, indices }) {
   }
   return digest.hex();
 }
-
-/** Numbers that are hashed at once. */
-const PIECE = 16384;
