@@ -5,13 +5,14 @@ import { Models, Weights, readSymbols, unpack } from "../hdcodec/web/index.js";
 const ENTROPY = "entropy.safetensors";
 
 /**
- * The hash of the symbols of a file, and the seconds that they took: at first, with the check of the
- * weights and a program that is not yet compiled, and then again and again.
+ * The hash of the symbols of a file, and the seconds that they took: at first, with the check of
+ * the weights and a program that is not yet compiled, and then again and again.
  * @param {(name: string) => Promise<Uint8Array>} load the manifest, the weights and file.hdc
  * @param {number} runs
  */
 export async function measure(load, runs) {
-  const [manifest, entropy, file] = await Promise.all(["manifest.json", ENTROPY, "file.hdc"].map(load));
+  const names = ["manifest.json", ENTROPY, "file.hdc"];
+  const [manifest, entropy, file] = await Promise.all(names.map(load));
   const start = performance.now();
   const models = new Models();
   models.add(new Weights(manifest, new Map([[ENTROPY, entropy]])));

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -249,6 +250,25 @@ def test_modules_run_in_a_browser(module: Path) -> None:
         assert place.startswith("./") and (module.parent / place).exists(), place
     assert not re.search(r"\b(?:process|Buffer|require|global|__dirname|fetch|eval)\b[.(\[]", text)
     assert text.startswith("/**")
+
+
+def raised() -> Iterator[tuple[str, str]]:
+    """Kind and message of every error that the modules make, with "..." for its parts."""
+    made = re.compile(r'new (\w+Error)\(\s*((?:[`"][^`"]*[`"][\s+]*)+)')
+    for module in MODULES:
+        for kind, text in made.findall(module.read_text()):
+            joined = "".join(re.findall(r'[`"]([^`"]*)[`"]', text))
+            yield kind, re.sub(r"\$\{[^}]*\}", "...", joined)
+
+
+def test_every_message_is_documented_under_its_kind() -> None:
+    from test_errors import blanked, messages
+
+    found = list(raised())
+    assert len(found) > 40
+    for kind, message in found:
+        patterns = (re.escape(blanked(known)).replace(r"\*", ".+") for known in messages(kind))
+        assert any(re.fullmatch(pattern, message) for pattern in patterns), f"{kind}: {message}"
 
 
 def test_types_are_right() -> None:

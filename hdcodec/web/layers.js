@@ -123,20 +123,29 @@ function scaled(sum, least) {
  * @param {Int16Array} out
  */
 function depthwise({ weight, bias, least }, { values, height, width, channels }, out) {
-  const sums = new Float64Array(channels);
+  const size = width * channels;
+  // The three rows of the window, with a column of zeros on either side.
+  const rows = [0, 1, 2].map(() => new Float64Array(size + 2 * channels));
+  const [above, own, below] = rows;
   for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      sums.set(bias);
-      for (let k = 0; k < 9; k++) {
-        const y = row + Math.floor(k / 3) - 1;
-        const x = column + (k % 3) - 1;
-        if (y < 0 || y >= height || x < 0 || x >= width) continue;
-        const at = (y * width + x) * channels;
-        const own = k * channels;
-        for (let c = 0; c < channels; c++) sums[c] += values[at + c] * weight[own + c];
+    for (let i = 0; i < 3; i++) {
+      const y = row + i - 1;
+      if (y < 0 || y >= height) rows[i].fill(0);
+      else rows[i].set(values.subarray(y * size, (y + 1) * size), channels);
+    }
+    for (let c = 0; c < channels; c++) {
+      const w0 = weight[c], w1 = weight[c + channels], w2 = weight[c + 2 * channels];
+      const w3 = weight[c + 3 * channels], w4 = weight[c + 4 * channels];
+      const w5 = weight[c + 5 * channels], w6 = weight[c + 6 * channels];
+      const w7 = weight[c + 7 * channels], w8 = weight[c + 8 * channels];
+      for (let left = c; left < size; left += channels) {
+        const middle = left + channels;
+        const right = middle + channels;
+        let sum = bias[c] + w0 * above[left] + w1 * above[middle] + w2 * above[right];
+        sum += w3 * own[left] + w4 * own[middle] + w5 * own[right];
+        sum += w6 * below[left] + w7 * below[middle] + w8 * below[right];
+        out[row * size + left] = scaled(sum, least);
       }
-      const place = (row * width + column) * channels;
-      for (let c = 0; c < channels; c++) out[place + c] = scaled(sums[c], least);
     }
   }
 }

@@ -21,13 +21,19 @@ export class Sha256 {
   /** @param {Uint8Array} data */
   update(data) {
     this.size += data.length;
-    for (let at = 0; at < data.length; ) {
+    let at = 0;
+    while (at < data.length) {
+      if (!this.filled && data.length - at >= BLOCK) {
+        this.compress(data, at);
+        at += BLOCK;
+        continue;
+      }
       const count = Math.min(BLOCK - this.filled, data.length - at);
       this.block.set(data.subarray(at, at + count), this.filled);
       this.filled += count;
       at += count;
       if (this.filled === BLOCK) {
-        this.compress();
+        this.compress(this.block, 0);
         this.filled = 0;
       }
     }
@@ -45,14 +51,19 @@ export class Sha256 {
     return Array.from(this.state, (word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
-  compress() {
-    const { words, block, state } = this;
-    for (let k = 0; k < 16; k++) {
-      const at = 4 * k;
-      words[k] = (block[at] << 24) | (block[at + 1] << 16) | (block[at + 2] << 8) | block[at + 3];
+  /**
+   * Take one block of `data`.
+   * @param {Uint8Array} data
+   * @param {number} at
+   */
+  compress(data, at) {
+    const { words, state } = this;
+    for (let k = 0; k < 16; k++, at += 4) {
+      words[k] = (data[at] << 24) | (data[at + 1] << 16) | (data[at + 2] << 8) | data[at + 3];
     }
     for (let k = 16; k < BLOCK; k++) {
-      const [early, late] = [words[k - 15], words[k - 2]];
+      const early = words[k - 15];
+      const late = words[k - 2];
       const low = turned(early, 7) ^ turned(early, 18) ^ (early >>> 3);
       const high = turned(late, 17) ^ turned(late, 19) ^ (late >>> 10);
       words[k] = words[k - 16] + low + words[k - 7] + high;

@@ -2,8 +2,9 @@
  * Runs hdcodec/web for tests and benchmarks: node driver.mjs WEIGHTS < REQUESTS
  *
  * A request is a line of JSON whose `what` is one of the functions below; bytes are {path},
- * {base64} or {zeros: count}, so many bytes that begin as a file does. For each one comes a line: {found, milliseconds} or
- * {error, message}, the name and message of an HdcError. Any other error ends the program.
+ * {base64} or {zeros: count}, so many bytes that begin as a file does. For each one comes a line:
+ * {found, milliseconds} or {error, message}, the name and message of an HdcError. Any other error
+ * ends the program.
  */
 
 import { readFileSync } from "node:fs";
