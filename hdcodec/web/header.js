@@ -70,7 +70,7 @@ export function codedSize({ width, height, scale }) {
  * @param {number} scale
  */
 function scaled(side, scale) {
-  const unit = 65536 * 2 ** (scale >> 2);
+  const unit = 65536 << (scale >> 2);
   return Math.max(1, Math.floor((side * QUARTERS[scale & 3] + unit / 2) / unit));
 }
 
