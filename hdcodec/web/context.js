@@ -4,11 +4,11 @@ import { bands, joined, seenOf } from "./bands.js";
 import { WeightsError } from "./errors.js";
 import { pointwise } from "./layers.js";
 import { IntNet } from "./network.js";
+import { SYMBOLS, SYMBOL_MAX, scaleIndex } from "./tables.js";
 /** @import { Band } from "./bands.js" */
 /** @import { Field } from "./layers.js" */
 /** @import { Decoder } from "./range.js" */
 /** @import { Tensors } from "./safetensors.js" */
-import { SYMBOLS, SYMBOL_MAX, scaleIndex } from "./tables.js";
 
 const PARTS = 4;
 export const ONE = 1024;

@@ -2,7 +2,7 @@
 
 import { CorruptError } from "./errors.js";
 import { parseTensors } from "./safetensors.js";
-import { SymbolCodec, symbolsSha256 } from "./symbols.js";
+import { KEPT_STEPS, SymbolCodec, symbolsSha256 } from "./symbols.js";
 import { QUALITIES } from "./tables.js";
 /** @import { Header } from "./header.js" */
 /** @import { Decoder } from "./range.js" */
@@ -11,7 +11,6 @@ import { QUALITIES } from "./tables.js";
 
 /** Pixels per hyper-latent along a side, and of the tiles of a map of qualities. */
 const STRIDE = 64;
-const KEPT_STEPS = 15;
 const QINDEX_PER_QUALITY = 2;
 const MAPPED = 1;
 /** Signs a side of the map of qualities that `facts` shows. */

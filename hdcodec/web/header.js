@@ -1,8 +1,8 @@
 /** The fields of the header. */
 
-/** @import { Reader } from "./bytes.js" */
 import { CorruptError, UnknownModelError } from "./errors.js";
 import { MODELS } from "./registry.js";
+/** @import { Reader } from "./bytes.js" */
 
 export const MAGIC = Uint8Array.of(0xab, 0x48);
 export const PLAIN = 1;

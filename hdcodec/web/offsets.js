@@ -1,8 +1,8 @@
 /** The map of qualities: a small grid of whole numbers, most of them like their neighbours. */
 
 import { CorruptError } from "./errors.js";
-/** @import { Decoder } from "./range.js" */
 import { TOTAL } from "./tables.js";
+/** @import { Decoder } from "./range.js" */
 
 export const OFFSET_MAX = 20;
 const GAIN = 4;

@@ -16,7 +16,7 @@ import { Levels, QUALITIES, Softmax, gaussianSums } from "./tables.js";
 /** Latents per hyper-latent along a side. */
 const HYPER_STRIDE = 4;
 const QINDEX_PER_OFFSET = 10;
-const KEPT_STEPS = 15;
+export const KEPT_STEPS = 15;
 /** Numbers that are hashed at once. */
 const PIECE = 16384;
 
