@@ -1,0 +1,20 @@
+/** Reads .hdc files in plain JavaScript, in a browser and in Node alike: see docs/web.md. */
+
+export { ALPHA, CHUNK_NAMES, EXIF, GRAY, XMP, unpack } from "./container.js";
+export {
+  ChecksumError,
+  CorruptError,
+  HdcError,
+  MissingWeightsError,
+  NotHdcError,
+  TooLargeError,
+  TruncatedError,
+  UnknownModelError,
+  UnsupportedVersionError,
+  WeightsError,
+} from "./errors.js";
+export { FAMILIES, Models } from "./families.js";
+export { MAX_PIXELS, MAX_SIDE, codedSize } from "./header.js";
+export { info, readSymbols } from "./info.js";
+export { MODELS } from "./registry.js";
+export { Weights } from "./weights.js";
