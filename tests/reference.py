@@ -161,6 +161,11 @@ def index_frequencies(exp: Ints, logits: Ints) -> Ints:
     return np.asarray(table)
 
 
+def gaussian_table(log_scale: int) -> int:
+    """The number of a table."""
+    return min(max((log_scale + 2260 + 48) // 96, 0), 63)
+
+
 class Symbols:
     """Decodes one file with the tensors of entropy.safetensors."""
 
@@ -184,7 +189,7 @@ class Symbols:
         return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in arrays)).hexdigest()
 
     def _gaussian(self, log_scale: int) -> int:
-        table = min(max((log_scale + 2260 + 48) // 96, 0), 63)
+        table = gaussian_table(log_scale)
         return self.reader.symbol(self.gaussians[table]) - 24 if table else 0
 
     def _counted(self, counts: list[int]) -> int:
@@ -226,12 +231,17 @@ class Symbols:
             if not part:
                 y, latent = np.zeros_like(mean), np.zeros_like(mean)
             channels = y.shape[2]
-            for row, column, c in np.ndindex(y.shape):
-                if 2 * (row % 2) + column % 2 == part ^ (4 * c // channels):
-                    symbol = self._gaussian(int(log_scale[row, column, c]))
-                    y[row, column, c] = symbol
-                    value = 1024 * symbol + mean[row, column, c]
-                    latent[row, column, c] = min(max(value, -24 * 1024), 24 * 1024)
+            places = [
+                (row, column, c)
+                for row, column, c in np.ndindex(y.shape)
+                if 2 * (row % 2) + column % 2 == part ^ (4 * c // channels)
+            ]
+            if "by_scale" in self.tensors:
+                places.sort(key=lambda place: -gaussian_table(int(log_scale[place])))
+            for place in places:
+                symbol = self._gaussian(int(log_scale[place]))
+                y[place] = symbol
+                latent[place] = min(max(1024 * symbol + mean[place], -24 * 1024), 24 * 1024)
         return y, latent
 
     def _indices(self, latent: Ints, hyper: Ints) -> Ints:

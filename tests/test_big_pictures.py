@@ -134,9 +134,12 @@ def equal(one: HdcSymbols, other: HdcSymbols) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
-@pytest.mark.parametrize("kept", [0, 6, 15])
-def test_bands_change_no_symbol_and_no_byte(narrow: Callable[[int], None], kept: int) -> None:
+@pytest.mark.parametrize(("kept", "by_scale"), [(0, False), (6, False), (15, False), (15, True)])
+def test_bands_change_no_symbol_and_no_byte(
+    narrow: Callable[[int], None], kept: int, by_scale: bool
+) -> None:
     rng, codec = np.random.default_rng(kept), Hdc(1).symbol_codec
+    codec.context.by_scale = by_scale
     y = rng.laplace(0, 2, (36, 20, 96)).astype(np.float32)
     z = rng.normal(0, 2, (9, 5, 32)).astype(np.float32)
     indices = rng.integers(0, 512, (36, 20))

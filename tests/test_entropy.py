@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from reference import HIGH, LOW, Ints
 
 from hdcodec import CorruptError, WeightsError
-from hdcodec.entropy.coder import Decoder, Encoder, code_blocks
+from hdcodec.entropy.coder import Decoder, Encoder, PrefixDecoder, code_blocks
+from hdcodec.entropy.context import code_gaussian
 from hdcodec.entropy.fixedpoint import LOG_SCALE_MIN, SCALE_STEP, SCALES, SYMBOL_MAX
 from hdcodec.entropy.intnet import IntLayer, IntNet
 from hdcodec.entropy.order import PARTS, part_mask
@@ -394,10 +395,16 @@ def read_back(
     return codec.code(Decoder(stream), (rows, columns), quality, k)
 
 
+@pytest.fixture(params=[False, True], ids=["by place", "by scale"])
+def ordered(request: pytest.FixtureRequest) -> Tensors:
+    """What weights have whose latents come by scale, and those that have none of it."""
+    return {"by_scale": np.ones(1, np.int16)} if request.param else {}
+
+
 @pytest.mark.parametrize("kept", range(16))
 @pytest.mark.parametrize("size", [(1, 1), (3, 5)])
-def test_symbols_come_back(size: tuple[int, int], kept: int) -> None:
-    codec, quality = SymbolCodec(small_tensors(kept)), 13 * kept
+def test_symbols_come_back(size: tuple[int, int], kept: int, ordered: Tensors) -> None:
+    codec, quality = SymbolCodec(small_tensors(kept) | ordered), 13 * kept
     stream, bits, symbols = coded(codec, random_source(*size, seed=kept), quality, kept)
     again = read_back(codec, stream, symbols, quality, kept)
     for name in ("z", "y", "latent", "kept", "indices"):
@@ -414,8 +421,8 @@ def scattered(shape: tuple[int, ...], low: int, high: int, salt: int) -> Ints:
     return (mixed % np.uint64(high - low + 1)).astype(np.int64).reshape(shape) + low
 
 
-def test_golden_symbols_of_a_picture() -> None:
-    """The order of all symbols and the arithmetic around the networks, saturation included."""
+def golden_tensors() -> Tensors:
+    """Integer networks and tables that are the same everywhere."""
     tensors = small_tensors(0)
     for salt, name in enumerate(sorted(set(tensors) - {"gaussians", "exp"})):
         spread = 3000 << 12 if name.endswith("bias") else 2500
@@ -427,14 +434,42 @@ def test_golden_symbols_of_a_picture() -> None:
     tables[:, SYMBOL_MAX] += TOTAL - tables.sum(1)
     tensors["gaussians"] = tables.astype(np.int32)
     tensors["exp"] = (2**20 >> np.arange(EXP_RANGE + 1) // 700).astype(np.int32)
+    return tensors
+
+
+def golden_source() -> Source:
     y = scattered((8, 12, CHANNELS), -9000, 9000, 1) / 1024
     z = scattered((2, 3, HYPER), -6000, 6000, 2) / 1024
     indices = scattered((8, 12), 0, CODES - 1, 3)
-    source = Source(y.astype(np.float32), z.astype(np.float32), lambda latent: indices)
-    stream, _, symbols = coded(SymbolCodec(tensors), source, 77, 5)
+    return Source(y.astype(np.float32), z.astype(np.float32), lambda latent: indices)
+
+
+def test_golden_symbols_of_a_picture() -> None:
+    """The order of all symbols and the arithmetic around the networks, saturation included."""
+    stream, _, symbols = coded(SymbolCodec(golden_tensors()), golden_source(), 77, 5)
     assert len(stream) == 908
     assert zlib.crc32(stream) == 2628884700
     assert symbols.sha256()[:16] == "8e1150fcccafe9d2"
+
+
+def test_golden_symbols_by_scale() -> None:
+    """The same symbols in another order, bands or none; equal tables keep the order of places."""
+    tensors = golden_tensors() | {"by_scale": np.ones(1, np.int16)}
+    stream, _, symbols = coded(SymbolCodec(tensors), golden_source(), 77, 5)
+    assert symbols.sha256()[:16] == "8e1150fcccafe9d2"
+    assert (len(stream), zlib.crc32(stream)) == (908, 3475847888)
+
+
+def test_a_beginning_holds_the_latents_of_the_largest_scales() -> None:
+    gaussians, coder = gaussian_tables(), Encoder()
+    tables = np.random.default_rng(0).integers(1, SCALES, 500)
+    values = np.zeros(500)
+    values[tables > 40] = 5.0
+    code_gaussian(coder, values, tables, gaussians, by_scale=True)
+    whole = coder.finish()
+    found = code_gaussian(PrefixDecoder(whole[: len(whole) // 2]), None, tables, gaussians, True)
+    known = np.flatnonzero(found == values)
+    assert set(np.flatnonzero(tables > 55)) <= set(known)
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 200), st.integers(0, 15))

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 from reference import HIGH, LOW
+from reordered import ORDERED, by_scale
 from safetensors.numpy import load
 from torch import Tensor
 from torch.nn import functional as F
@@ -56,6 +57,15 @@ def wanted(name: str) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_symbols_are_those_of_the_specification(tensors: dict[str, Any], name: str) -> None:
     assert reference.Symbols(tensors, suite.read(name)).sha256() == wanted(name)
+
+
+@pytest.mark.parametrize("name", ["kept-15", "mapped", "chequered"])
+def test_symbols_by_scale_are_those_of_the_specification(
+    tensors: dict[str, Any], name: str
+) -> None:
+    data, symbols = by_scale(suite.read(name), tensors)
+    assert data != suite.read(name)
+    assert reference.Symbols(tensors | ORDERED, data).sha256() == symbols
 
 
 @pytest.mark.parametrize("name", NETWORKS)

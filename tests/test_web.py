@@ -20,6 +20,7 @@ from fuzz.corpus import hollow_files
 from headers import header
 from javascript import Answer, ask, expected_info, expected_symbols, files, given, needs_node
 from PIL import Image
+from reordered import ORDERED, by_scale
 
 from hdcodec import Codec, HdcError, weights
 from hdcodec.conformance import suite
@@ -73,6 +74,16 @@ def test_bands_do_not_change_symbols() -> None:
     ]
     expected = suite.expected()["files"]
     wanted = [expected[name]["symbols_sha256"] for name in names for _ in range(2)]
+    assert [answer.found for answer in ask(asked)] == wanted
+
+
+def test_latents_by_scale() -> None:
+    tensors = weights.find(1).arrays("entropy.safetensors")
+    names = ["column-long", "tiles-3x2", "mapped", "chequered", "kept-15"]
+    made = [by_scale(suite.read(name), tensors) for name in names]
+    more = {"what": "banded", "more": list(ORDERED)}
+    asked = [more | given(data) | {"positions": k} for data, _ in made for k in (1, 1 << 20)]
+    wanted = [symbols for _, symbols in made for _ in range(2)]
     assert [answer.found for answer in ask(asked)] == wanted
 
 

@@ -7,7 +7,16 @@ from typing import NamedTuple
 from .boxes import FACE, TEXT, Box
 
 MOST = 25.0
-"""Units of quality, 0 to 100, for what needs it most."""
+"""Units of quality, 0 to 100, for what needs it most, where it is a large part of the picture."""
+
+RARE, FACTOR = 0.08, 1.6
+"""What is found in a smaller part of the picture than `RARE` gets up to `FACTOR` times as much: the
+less there is of it, the less it takes from the rest."""
+
+
+def factor(part: float) -> float:
+    """What offsets of quality are multiplied by if so much of the picture, 0 to 1, has some."""
+    return min(max((RARE / part) ** 0.5, 1.0), FACTOR) if part else FACTOR
 
 
 class Need(NamedTuple):

@@ -7,7 +7,7 @@ integer frequencies f are handed to it as f - 1 with `perfect=False`, which it r
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import constriction
 import numpy as np
@@ -201,7 +201,7 @@ class PrefixDecoder:
 
 
 def code_blocks(
-    coder: Coder, symbols: Symbols | None, rows: NDArray[np.intp], table: NDArray[np.int32]
+    coder: Coder, symbols: Symbols | None, rows: NDArray[np.integer[Any]], table: NDArray[np.int32]
 ) -> Symbols:
     """Code n symbols, the k-th with row `rows[k]` of `table`, in blocks of bounded memory."""
     done = [

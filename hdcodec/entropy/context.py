@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bands import bands, run
 from .coder import Coder, Symbols, code_blocks
-from .fixedpoint import FRACTION_BITS, SYMBOL_MAX
+from .fixedpoint import FRACTION_BITS, SCALES, SYMBOL_MAX
 from .intnet import Fixed, IntNet, Stored
 from .order import PARTS, part_mask
 from .tables import scale_index
@@ -32,13 +33,21 @@ class FourParts:
     parts: one network per part, from the features and, from the second part on, the latents known
     so far (0 where unknown), F [+ C] -> 2 C: means and log-scales. gaussians: tables x symbols, as
     `tables.gaussian_tables` makes them. unit: bands have a multiple of so many rows, an even
-    number. reach: rows beyond a band that any network sees, at most; even.
+    number. reach: rows beyond a band that any network sees, at most; even. by_scale: whether the
+    latents of a part come in the order of falling scale, so that a beginning of a file holds those
+    that tell most; then all bands of a part are computed before the first is coded.
     """
 
     def __init__(
-        self, parts: Sequence[IntNet], gaussians: NDArray[np.int32], unit: int, reach: int
+        self,
+        parts: Sequence[IntNet],
+        gaussians: NDArray[np.int32],
+        unit: int,
+        reach: int,
+        by_scale: bool = False,
     ) -> None:
         self.parts, self.gaussians, self.unit, self.reach = parts, gaussians, unit, reach
+        self.by_scale = by_scale
         self.channels = parts[0].layers[-1].weight.shape[1] // 2
 
     def code(
@@ -48,18 +57,23 @@ class FourParts:
         height, width, _ = features.shape
         decoded = np.zeros((height, width, self.channels), np.int16)
         symbols = np.zeros(decoded.shape, np.int8)
-        for part, rows in product(range(PARTS), bands(height, width, self.unit)):
-            mask, mean, tables = self._predict(part, rows, features, decoded)
-            given = None if latents is None else np.rint(latents[rows][mask] - mean / _ONE)
-            coded = code_gaussian(coder, given, tables, self.gaussians)
-            symbols[rows][mask] = coded
-            decoded[rows][mask] = np.clip(coded * float(_ONE) + mean, -_LIMIT, _LIMIT)
+        each = [[rows] for rows in bands(height, width, self.unit)]
+        together = [[rows for (rows,) in each]] if self.by_scale else each
+        for part, group in product(range(PARTS), together):
+            predicted = [self._predict(part, rows, features, decoded) for rows in group]
+            means, tables = (np.concatenate(values) for values in zip(*predicted, strict=True))
+            own = slice(group[0].start, group[-1].stop)
+            mask = _mask(part, self.channels, own.stop - own.start, width)
+            given = None if latents is None else np.rint(latents[own][mask] - means / _ONE)
+            coded = code_gaussian(coder, given, tables, self.gaussians, self.by_scale)
+            symbols[own][mask] = coded
+            decoded[own][mask] = np.clip(coded * float(_ONE) + means, -_LIMIT, _LIMIT)
         return symbols, decoded
 
     def _predict(
         self, part: int, rows: slice, features: Stored, decoded: Stored
-    ) -> tuple[NDArray[np.bool_], Fixed, NDArray[np.intp]]:
-        """Which latents of a band `part` holds, their means and table numbers."""
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Means and table numbers of the latents of a band that `part` holds."""
         height, width, channels = decoded.shape
 
         def known(seen: slice) -> Fixed:
@@ -71,24 +85,32 @@ class FourParts:
 
         out = run(self.parts[part], self.reach, rows, height, known)
         mask = _mask(part, channels, rows.stop - rows.start, width)
-        return mask, out[:, :, :channels][mask], scale_index(out[:, :, channels:][mask])
+        tables = scale_index(out[:, :, channels:][mask])
+        return out[:, :, :channels][mask].astype(np.int16), tables.astype(np.uint8)
 
 
 def code_gaussian(
-    coder: Coder, values: Fixed | None, tables: NDArray[np.intp], gaussians: NDArray[np.int32]
+    coder: Coder,
+    values: Fixed | None,
+    tables: NDArray[np.integer[Any]],
+    gaussians: NDArray[np.int32],
+    by_scale: bool = False,
 ) -> Symbols:
     """Zero-mean symbols by table number; under the narrowest, 0, they are 0 and not coded.
 
     `values` are whole numbers of the shape of `tables` when encoding, clipped to what a symbol can
-    be.
+    be. With `by_scale` the widest come first, else and among equals those that are first in memory.
     """
-    coded = tables > 0
+    places = np.flatnonzero(tables)
+    if by_scale:
+        places = places[np.argsort(SCALES - tables.ravel()[places], kind="stable")]
     given = None
     if values is not None:
-        given = (np.clip(values[coded], -SYMBOL_MAX, SYMBOL_MAX) + SYMBOL_MAX).astype(np.int32)
-    read = code_blocks(coder, given, tables[coded], gaussians)
+        wanted = np.clip(values.ravel()[places], -SYMBOL_MAX, SYMBOL_MAX)
+        given = (wanted + SYMBOL_MAX).astype(np.int32)
+    read = code_blocks(coder, given, tables.ravel()[places], gaussians)
     symbols = np.zeros(tables.shape, np.int32)
-    symbols[coded] = read - SYMBOL_MAX
+    symbols.ravel()[places] = read - SYMBOL_MAX
     return symbols
 
 

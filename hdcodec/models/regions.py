@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hdcodec.detect.needs import needed
+from hdcodec.detect.needs import factor, needed
 from hdcodec.entropy.offsets import OFFSET_MAX, Offsets
 
 if TYPE_CHECKING:
@@ -89,9 +89,13 @@ class Regions:
         shape = -(-height // tile), -(-width // tile)
         offsets = np.zeros(shape) if self.mask is None else self._masked(width, height, tile)
         scale = width / self.size[0], height / self.size[1]
+        needs = np.zeros(shape)
         for box in (found.scaled(*scale) for found in self.found):
             tiles = _tiles(box, (width, height), tile)
-            offsets[tiles] = np.maximum(offsets[tiles], needed(box, (width, height)))
+            needs[tiles] = np.maximum(needs[tiles], needed(box, (width, height)))
+        wanting = needs > 0
+        needs *= factor(float(wanting.mean()))
+        offsets[wanting] = np.maximum(offsets, needs)[wanting]
         for region in self.regions:
             offsets[_tiles(region.scaled(*scale), (width, height), tile)] = region.offset
         steps = np.clip(np.rint(offsets / step), -OFFSET_MAX, OFFSET_MAX)

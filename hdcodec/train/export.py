@@ -21,6 +21,7 @@ from hdcodec.entropy.tables import exp_table, gaussian_tables
 from hdcodec.format import MODELS
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.hdc.symbols import BY_SCALE
 from hdcodec.models.hdc.twins import fixed_nets, stem
 from hdcodec.weights import read_folder
 
@@ -85,6 +86,7 @@ def entropy_tensors(model: HdcModel) -> dict[str, NDArray[Any]]:
         "exp": exp_table(),
         "quality": _fixed(nets.quality),
         "z_log_scale": _fixed(nets.z_log_scale),
+        BY_SCALE: np.ones(1, np.int16),
     }
     for name, net in fixed_nets(model).items():
         tensors |= _net_tensors(name, net)

@@ -29,6 +29,8 @@ export class FourParts {
     this.gaussians = gaussians;
     this.unit = unit;
     this.positions = positions;
+    /** Whether the latents of a part come in the order of falling scale. */
+    this.byScale = tensors.has("by_scale");
     this.nets = [first];
     for (let part = 1; part < PARTS; part++) {
       this.nets.push(new IntNet(tensors, `parts.${part}`, features + this.channels));
@@ -54,6 +56,10 @@ export class FourParts {
     const latent = { values: new Int16Array(symbols.length), height, width, channels };
     const rows = bands(height, width, this.unit, this.positions);
     for (let part = 0; part < PARTS; part++) {
+      if (this.byScale) {
+        this.readPart(decoder, part, rows, features, symbols, latent);
+        continue;
+      }
       for (const band of rows) {
         const found = this.predict(part, band, features, latent);
         this.readBand(decoder, part, band, found, symbols, latent);
@@ -126,6 +132,47 @@ export class FourParts {
   }
 
   /**
+   * All latents of a part, those of the widest tables first; none of them says anything of another.
+   * @param {Decoder} decoder
+   * @param {number} part
+   * @param {Band[]} rows
+   * @param {Field} features
+   * @param {Int8Array} symbols
+   * @param {Field} latent
+   */
+  readPart(decoder, part, rows, features, symbols, latent) {
+    const { values, width, height } = latent;
+    const { channels, gaussians } = this;
+    const most = height * width * Math.ceil(channels / PARTS);
+    const [places, means] = [new Int32Array(most), new Int16Array(most)];
+    const tables = new Uint8Array(most);
+    let count = 0;
+    for (const band of rows) {
+      const found = this.predict(part, band, features, latent);
+      let mean = 0;
+      for (let row = band.start; row < band.stop; row++) {
+        for (let column = 0; column < width; column++) {
+          const { from, to } = this.group(part, row, column);
+          for (let c = from; c < to; c++) {
+            places[count] = (row * width + column) * channels + c;
+            means[count] = found[mean + c];
+            tables[count++] = scaleIndex(found[mean + channels + c]);
+          }
+          mean += 2 * channels;
+        }
+      }
+    }
+    for (const k of fallingOrder(tables.subarray(0, count))) {
+      const row = tables[k] * SYMBOLS;
+      const symbol = row ? decoder.symbol(gaussians, row, SYMBOLS) - SYMBOL_MAX : 0;
+      const value = ONE * symbol + means[k];
+      symbols[places[k]] = symbol;
+      values[places[k]] = value < -LIMIT ? -LIMIT : value > LIMIT ? LIMIT : value;
+    }
+    decoder.check();
+  }
+
+  /**
    * @param {Decoder} decoder
    * @param {number} part
    * @param {Band} band
@@ -152,6 +199,19 @@ export class FourParts {
       }
     }
   }
+}
+
+/**
+ * Where each of some numbers below 256 is, the largest first, equal ones as they come.
+ * @param {Uint8Array} numbers
+ */
+function fallingOrder(numbers) {
+  const next = new Int32Array(257);
+  for (const number of numbers) next[255 - number + 1]++;
+  for (let k = 1; k < next.length; k++) next[k] += next[k - 1];
+  const order = new Int32Array(numbers.length);
+  for (let k = 0; k < numbers.length; k++) order[next[255 - numbers[k]]++] = k;
+  return order;
 }
 
 /**

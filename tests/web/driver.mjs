@@ -52,11 +52,13 @@ const FUNCTIONS = {
     return models.open(box.header.model).sha256(web.readSymbols(box, models));
   },
 
-  /** The same, with networks that run on bands of at least so many positions. */
-  banded({ positions, ...request }) {
+  /** The same, with networks that run on bands of at least so many positions, and with the tensors
+   *  that `more` names. */
+  banded({ positions, more = [], ...request }) {
     const { header, payload } = web.unpack(bytes(request));
     const { width, height } = web.codedSize(header);
     const tensors = parseTensors(models.open(1).weights.read("entropy.safetensors"), "x");
+    for (const name of more) tensors.set(name, { shape: [1], values: Int16Array.of(1) });
     const codec = new SymbolCodec(tensors, positions);
     const [rows, columns] = [height, width].map((side) => Math.ceil(side / 64));
     const [kept, quality] = header.parameters;

@@ -32,6 +32,10 @@ from .options import QINDEX_PER_OFFSET, keep_fraction
 _ONE = 1 << FRACTION_BITS
 _ROWS = 4096
 
+BY_SCALE = "by_scale"
+"""A tensor, whatever it holds, of weights whose latents come in the order of falling scale; those
+of model 1 have none."""
+
 
 @dataclass
 class Source:
@@ -90,7 +94,9 @@ class SymbolCodec:
         reach = max(net.reach for net in (self.hyper, *parts, self.prior))
         self.reach = reach + reach % 2
         """Rows beyond a band that any network may see; even, as the pattern of the parts is."""
-        self.context = FourParts(parts, self.gaussians, HYPER_STRIDE, self.reach)
+        self.context = FourParts(
+            parts, self.gaussians, HYPER_STRIDE, self.reach, by_scale=BY_SCALE in tensors
+        )
 
     def code(
         self,
