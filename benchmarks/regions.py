@@ -34,6 +34,10 @@ TILE, BETTER, MARGIN, LEAST = 64, 25, 8, 32
 LARGE = 0.4
 """Faces as high as this part of the shorter side need no protection."""
 METRIC = ("lpips_alex",)
+SIDE = 512
+ALL, LARGER, SMALLER = "all", f"shorter side of {SIDE} pixels or more", "of fewer"
+CASES = {"plain": "none", "protected": "faces"}
+"""What is protected in either file."""
 Values = dict[str, float]
 Corners = tuple[int, int, int, int]
 
@@ -52,7 +56,7 @@ def faces(
 ) -> Values:
     """Bytes and LPIPS of one picture with and without protection."""
     found: Values = {"faces": len(boxes)}
-    for name, protect in (("plain", "none"), ("protected", "faces")):
+    for name, protect in CASES.items():
         data = codec.compress(image, bpp=bpp, protect=protect)
         shown = codec.decompress(data)
         parts = [(image.crop(box), shown.crop(box)) for box in boxes]
@@ -107,23 +111,29 @@ def faces_table(
     folders: tuple[Path, ...], metric_weights: str | None, bpp: str, each: bool
 ) -> None:
     """Print a table for the labelled pictures in FOLDERS."""
-    codec, found = Codec(device="cpu"), defaultdict[str, list[Values]](list)
+    codec, found = Codec(device="cpu"), defaultdict[tuple[str, str], list[Values]](list)
     for name, (image, boxes) in labelled(folders).items():
         for rate in bpp.split(","):
             values = faces(codec, image, boxes, float(rate), metric_weights)
-            found[rate].append(values)
+            for group in (ALL, LARGER if min(image.size) >= SIDE else SMALLER):
+                found[group, rate].append(values)
             if each:
                 print(name, rate, values, flush=True)
-    rows = []
-    for rate, values in found.items():
-        means = _means(values)
-        change = {
-            f"{part} %": round(100 * means[f"protected {part}"] / means[f"plain {part}"] - 100, 1)
-            for part in ("faces", "whole")
-        }
-        rows.append({"bpp": rate, "pictures": len(values)} | means | change)
-    print(table(rows))
+    print(table([faces_row(*key, found[key]) for key in sorted(found)]))
     print(f"\n{machine()}")
+
+
+def faces_row(group: str, rate: str, values: list[Values]) -> dict[str, object]:
+    """Means over the pictures of a group."""
+    means = {name: float(np.mean([value[name] for value in values])) for name in values[0]}
+    row: dict[str, object] = {"": group, "bpp": rate, "pictures": len(values)}
+    row["faces"] = round(sum(value["faces"] for value in values))
+    row |= {f"bytes, {name}": round(means[f"{name} bytes"]) for name in CASES}
+    for part in ("faces", "whole"):
+        plain, protected = (means[f"{name} {part}"] for name in CASES)
+        row |= {f"{part}, plain": round(plain, 3), f"{part}, protected": round(protected, 3)}
+        row[f"{part}, %"] = round(100 * protected / plain - 100, 1)
+    return row
 
 
 @main.command("seams")

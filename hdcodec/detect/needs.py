@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from .boxes import FACE, TEXT, Box
@@ -9,14 +10,17 @@ from .boxes import FACE, TEXT, Box
 MOST = 25.0
 """Units of quality, 0 to 100, for what needs it most, where it is a large part of the picture."""
 
-RARE, FACTOR = 0.08, 1.6
+RARE, FACTOR, TILES = 0.08, 1.6, 48
 """What is found in a smaller part of the picture than `RARE` gets up to `FACTOR` times as much: the
-less there is of it, the less it takes from the rest."""
+less there is of it, the less it takes from the rest. Not in pictures of fewer than `TILES` tiles,
+whose rest is small."""
 
 
-def factor(part: float) -> float:
-    """What offsets of quality are multiplied by if so much of the picture, 0 to 1, has some."""
-    return min(max((RARE / part) ** 0.5, 1.0), FACTOR) if part else FACTOR
+def factor(found: int, tiles: int) -> float:
+    """What offsets of quality are multiplied by if so many of a picture's tiles have some."""
+    if not found or tiles < TILES:
+        return 1.0
+    return min(max(math.sqrt(RARE * tiles / found), 1.0), FACTOR)
 
 
 class Need(NamedTuple):

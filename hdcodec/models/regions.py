@@ -94,7 +94,7 @@ class Regions:
             tiles = _tiles(box, (width, height), tile)
             needs[tiles] = np.maximum(needs[tiles], needed(box, (width, height)))
         wanting = needs > 0
-        needs *= factor(float(wanting.mean()))
+        needs *= factor(int(wanting.sum()), wanting.size)
         offsets[wanting] = np.maximum(offsets, needs)[wanting]
         for region in self.regions:
             offsets[_tiles(region.scaled(*scale), (width, height), tile)] = region.offset
