@@ -37,11 +37,11 @@ def measured(
     small = shrink(image, max(image.size) / side)
     rule = codec.family.scaled_below
     for size in sizes:
-        box = codec.encode(image, target_size=size)
+        box = codec.encode(image, target_size=size, protect="none")
         row = {"bytes": len(box.data), "side": max(box.header.coded_size)}
         yield (size, "hdc"), row | reference.compare(codec.decode(box))
         codec.family.scaled_below = 0.0
-        box = codec.encode(small, target_size=size)
+        box = codec.encode(small, target_size=size, protect="none")
         codec.family.scaled_below = rule
         row = {"bytes": len(box.data), "side": max(box.header.coded_size)}
         by_hand = resized(codec.decode(box), image.size)

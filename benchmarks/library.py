@@ -18,7 +18,8 @@ from measuring import seconds, table
 
 LIBRARY = {
     "compress": "import hdcodec, sys; from PIL import Image; "
-    "open(sys.argv[2], 'wb').write(hdcodec.compress(Image.open(sys.argv[1]), device='cpu'))",
+    "open(sys.argv[2], 'wb').write("
+    "hdcodec.compress(Image.open(sys.argv[1]), device='cpu', protect='none'))",
     "decompress": "import hdcodec, sys; "
     "hdcodec.decompress(open(sys.argv[1], 'rb').read(), device='cpu').save(sys.argv[2])",
     "info": "import hdcodec, sys; hdcodec.info(open(sys.argv[1], 'rb').read())",

@@ -59,7 +59,8 @@ def main(
         image = middle(path, side)
         for count in wanted:
             try:
-                data = codec.compress(image, target_size=room(size, count, bare=True))
+                limit = room(size, count, bare=True)
+                data = codec.compress(image, target_size=limit, protect="none")
             except TargetError:
                 continue
             packets = split(data, size, bare=True)

@@ -50,7 +50,7 @@ def measure(direction: str, source: Path, coded: Path, threads: int, device: str
     codec = Codec(device=device)
     clock, processor = time.perf_counter(), time.process_time()
     if direction == "encode":
-        coded.write_bytes(codec.compress(images.load(source), quality=QUALITY))
+        coded.write_bytes(codec.compress(images.load(source), quality=QUALITY, protect="none"))
     else:
         codec.decompress(coded.read_bytes())
     return {

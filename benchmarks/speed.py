@@ -38,13 +38,14 @@ TUNED = "quality 50, effort 1, perceptual"
 
 
 def hdc_coder(device: str, backend: str, threads: int, **options: Any) -> Coder:
-    """Ours with options of `Codec.compress`, without the verification pass."""
+    """Ours with options of `Codec.compress`, without the verification pass and detectors."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
 
     from hdcodec import Codec
 
     codec = Codec(device=device, backend=backend)
-    return lambda image: codec.compress(image, verify=False, **options), codec.decompress
+    chosen = {"verify": False, "protect": "none"} | options
+    return lambda image: codec.compress(image, **chosen), codec.decompress
 
 
 def pillow_coder(name: str, **options: int) -> Coder:

@@ -31,7 +31,9 @@ def commands(picture: Path, folder: Path) -> dict[str, list[object]]:
     found: dict[str, list[object]] = {"hdc --help": ["--help"]}
     for path, told in ((small, f"{SMALL[0]} x {SMALL[1]}"), (picture, size)):
         packed, shown = folder / f"{path.stem}.hdc", folder / f"{path.stem}-decoded.png"
-        found[f"hdc compress, {told}"] = ["compress", "-f", path, packed]
+        compress = ["compress", "-f", path, packed]
+        found[f"hdc compress, {told}, faces looked for"] = compress
+        found[f"hdc compress, {told}"] = [*compress, "--protect", "none"]
         found[f"hdc decompress, {told}"] = ["decompress", "-f", packed, shown]
     found["hdc info"] = ["info", folder / f"{picture.stem}.hdc"]
     return found

@@ -22,7 +22,7 @@ SHARES = (0.15, 0.3, 0.5, 0.75, 1.0)
 def main(out: Path, picture: Path, bpp: float, width: int) -> None:
     """Put what is seen of PICTURE at some shares of its bytes side by side, in OUT."""
     codec = Codec(device="cpu")
-    data = codec.compress(load(picture).rgb, bpp=bpp)
+    data = codec.compress(load(picture).rgb, bpp=bpp, protect="none")
     sizes = [round(share * len(data)) for share in SHARES]
     shown = [codec.decompress(data[:size], partial=True) for size in sizes]
     height = round(width * shown[0].height / shown[0].width)

@@ -27,8 +27,8 @@ def main(out: Path, pictures: tuple[Path, ...], metric_weights: str | None) -> N
     sheet = Image.new("RGB", (3 * WIDTH, HEIGHT * len(pictures)))
     for row, path in enumerate(pictures):
         image = load(path).rgb
-        searched = codec.compress(image, quality=QUALITY, **search)
-        plain = codec.compress(image, target_size=len(searched))
+        searched = codec.compress(image, quality=QUALITY, protect="none", **search)
+        plain = codec.compress(image, target_size=len(searched), protect="none")
         shown = [image, *(codec.decompress(data, fidelity=FIDELITY) for data in (plain, searched))]
         for column, picture in enumerate(shown):
             sheet.paste(picture.crop(BOX), (column * WIDTH, row * HEIGHT))
