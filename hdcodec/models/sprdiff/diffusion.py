@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from hdcodec.models.hdc.blocks import Block, down, stack, up
 from hdcodec.models.hdc.layers import Pointwise
 from hdcodec.models.hdc.lic import interpolate, spread
+from hdcodec.models.noise import noise
 
 from .config import DiffusionConfig
 
@@ -145,6 +146,14 @@ class Diffusion(nn.Module):
             clean = self.clean(x, x.new_full((len(x),), k / steps), given)
             x = clean + (k - 1) / k * (x - clean)
         return clean
+
+
+def noise_of(latents: Tensor, seed: int = 0) -> Tensor:
+    """Nearly normal numbers in the shape of `latents`, 1 x C x h x w, float32; the same everywhere
+    for a seed 0, 1, ... (see `hdcodec.models.noise`)."""
+    count, height, width = latents.shape[1:]
+    numbers = noise(height, width, (seed + 1) * count)[:, :, seed * count :]
+    return torch.from_numpy(numbers).permute(2, 0, 1)[None].to(latents.device)
 
 
 def waves(time: Tensor) -> Tensor:
