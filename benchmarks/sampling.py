@@ -6,9 +6,9 @@
 CHECKPOINT is that of the stage `diffuse` or `finish`, VAE that of `vae`; their averaged networks
 are measured. Every picture is coded by hdc in at most so many bits per pixel, smaller where that is
 better. From the same file, at the coded size and then enlarged as hdc does: hdc's own picture at
-fidelity 0, the coarse estimate through the VAE, samples of one, two and four steps, and what one
-step gives without noise. Last, what the VAE makes of the original. Prints a Markdown table of means
-over the pictures.
+fidelity 0, that picture through the VAE, the coarse estimate through it, samples of one, two and
+four steps, and what one step gives without noise. Last, what the VAE makes of the original. Prints
+a Markdown table of means over the pictures.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ from hdcodec.eval.metrics import METRICS, Reference
 from hdcodec.format import Container
 from hdcodec.images import load, resized
 from hdcodec.models.sprdiff.diffusion import Condition, Diffusion, noise_of
+from hdcodec.models.sprdiff.vae import STRIDE
 from hdcodec.train.diffuse import load_diffusion
 from hdcodec.train.latents import Frozen, load_frozen
 
 JUDGED = ("psnr", "lpips_alex", "dists", "wd")
-HDC, COARSE, CEILING = "hdc", "coarse", "original"
+HDC, AGAIN, COARSE, CEILING = "hdc", "again", "coarse", "original"
 SAMPLES = {"1": (1, True), "2": (2, True), "4": (4, True), "quiet": (1, False)}
 """Steps of a sample, and whether it begins with noise."""
 
 ROWS = {
     HDC: "hdc, fidelity 0",
+    AGAIN: "the same through the VAE",
     COARSE: "coarse estimate through the VAE",
     "1": "one step",
     "2": "two steps",
@@ -110,15 +112,21 @@ class Trial:
             for row in self.rows:
                 if row == HDC:
                     yield budget, row, box.bpp, self.codec.decode(box, fidelity=0.0)
+                elif row == AGAIN:
+                    small = self.kept(self.codec.decode(box, fidelity=0.0, coded_size=True))
+                    yield budget, row, box.bpp, resized(small, image.size)
                 elif row != CEILING:
                     small = self.picture(self.latents(row, given), box.header.coded_size)
                     yield budget, row, box.bpp, resized(small, image.size)
         if CEILING in self.rows:
-            width, height = (-(-side // 64) * 64 for side in image.size)
-            pixels = np.asarray(image)
-            wide = [(0, height - image.height), (0, width - image.width), (0, 0)]
-            x = torch.tensor(np.pad(pixels, wide, "edge")).permute(2, 0, 1)[None].float() / 255
-            yield None, CEILING, 0.0, self.picture(self.frozen.vae.encode(x), image.size)
+            yield None, CEILING, 0.0, self.kept(image)
+
+    def kept(self, image: Image.Image) -> Image.Image:
+        """What the VAE makes of a picture."""
+        right, below = (-side % STRIDE for side in image.size)
+        pixels = np.pad(np.asarray(image), [(0, below), (0, right), (0, 0)], "edge")
+        x = torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
+        return self.picture(self.frozen.vae.encode(x), image.size)
 
     def given(self, box: Container) -> Condition:
         """What a file of hdc says of the VAE's latents."""

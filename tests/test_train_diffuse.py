@@ -1,10 +1,10 @@
 """The diffusion of the sprdiff family: its networks, its samples, and the stages that train it."""
 
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -22,6 +22,8 @@ from hdcodec.train.__main__ import main as train_command
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.latents import QUALITIES, Frozen, Latents
 from hdcodec.train.run import train
+
+ROOT = Path(__file__).parents[1]
 
 SIZES = DiffusionConfig(
     latent=8,
@@ -111,6 +113,7 @@ def test_a_sample_follows_its_seed_and_its_steps(model: Diffusion, given: Condit
 def test_noise_is_of_one_deviation_and_another_for_each_seed() -> None:
     like = torch.zeros(1, 32, 32, 16)
     first, second = noise_of(like), noise_of(like, 1)
+    assert torch.equal(noise_of(like[:, :, :1]), first[:, :, :1])
     assert first.shape == like.shape
     assert abs(float(first.std()) - 1) < 0.02
     assert abs(float((first * second).mean())) < 0.03
@@ -292,7 +295,30 @@ def test_a_diffusion_needs_a_vae(options: dict[str, Any], tmp_path: Path) -> Non
     assert done.exit_code == 2 and "--views" in done.output
 
 
-def test_noise_is_the_decoders_own() -> None:
-    """The first numbers of the sampler's noise, which every decoder is to have."""
-    first = noise_of(torch.zeros(1, 2, 1, 2))
-    assert np.array_equal(first, noise_of(torch.zeros(1, 2, 4, 2))[:, :, :1])
+# ---- the table ----
+
+
+def test_the_table_has_a_line_for_each_picture_of_a_file(
+    data: Path, random_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    sampling = import_module("sampling")
+    model, vae = Diffusion(DiffusionConfig()), Vae(VaeConfig())
+    torch.save({"average": model.state_dict()}, tmp_path / "model.pt")
+    torch.save({"average": vae.state_dict()}, tmp_path / "vae.pt")
+    sheet = tmp_path / "sheet.png"
+    line = f"{tmp_path / 'model.pt'} {data} --vae {tmp_path / 'vae.pt'} --rates 0.03 --limit 1"
+    line += f" --metric-weights {random_weights} --rows hdc,again,coarse,1,original --sheet {sheet}"
+    done = CliRunner().invoke(sampling.main, line, catch_exceptions=False)
+    rows = [[cell.strip() for cell in row.split("|")] for row in done.output.splitlines()]
+    assert [row[2] for row in rows[2:]] == [
+        "hdc, fidelity 0",
+        "the same through the VAE",
+        "coarse estimate through the VAE",
+        "one step",
+        "the original through the VAE",
+    ]
+    assert all(float(row[1]) <= 0.03 for row in rows[2:-1])
+    assert float(rows[2][3]) > float(rows[4][3])
+    with Image.open(sheet) as picture:
+        assert picture.size == (6 * sampling.SIDE, sampling.SIDE)
