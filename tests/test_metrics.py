@@ -13,9 +13,17 @@ from safetensors.torch import load_file, save_file
 
 from hdcodec import HdcError, WeightsError
 from hdcodec.eval import METRICS, Reference, measure
-from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
+from hdcodec.perceptual import (
+    DISTS,
+    LPIPS,
+    Wasserstein,
+    find_dists,
+    find_lpips,
+    find_wasserstein,
+    wasserstein,
+)
 
-Net = LPIPS | DISTS
+Net = LPIPS | DISTS | Wasserstein
 
 
 # Of the astronaut's face, every pixel repeated 4 x 4: by an independent implementation.
@@ -26,6 +34,7 @@ TRAINED = {
     "lpips_alex": 0.33391,
     "lpips_vgg": 0.51835,
     "dists": 0.37415,
+    "wd": 2.12369,
 }
 
 
@@ -33,6 +42,7 @@ LOADERS: dict[str, Callable[[Path], Net]] = {
     "lpips_alex": lambda folder: find_lpips("alex", folder),
     "lpips_vgg": lambda folder: find_lpips("vgg", folder),
     "dists": find_dists,
+    "wd": find_wasserstein,
 }
 
 
@@ -205,6 +215,55 @@ def test_dists_has_the_gradient_that_autograd_finds(
         assert (near.float() - exact).norm() < 0.02 * exact.norm()
 
 
+def windows(x: np.ndarray) -> np.ndarray:
+    """1/4, 1/2, 1/4 along both sides of H x W, zeros beyond them."""
+    for axis in (0, 1):
+        wide = np.pad(x, [(1, 1) if a == axis else (0, 0) for a in (0, 1)])
+        parts = [np.take(wide, range(k, k + x.shape[axis]), axis) for k in range(3)]
+        x = parts[0] / 4 + parts[1] / 2 + parts[2] / 4
+    return x
+
+
+def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Local means and deviations of a map H x W: of the third scale, as Codex computes them."""
+    first, second = windows(x), windows(x**2)
+    for _ in range(2):
+        first, second = windows(first[::2, ::2]), windows(second[::2, ::2])
+    return first, np.sqrt(np.maximum(second - first**2, 5e-7))
+
+
+def test_wasserstein_distortion_is_its_formula() -> None:
+    random = np.random.default_rng(0)
+    shapes = [(2, 5, 24, 40), (2, 3, 12, 20)]
+    maps = [[random.gamma(2, size=shape) for shape in shapes] for _ in range(2)]
+    wanted = np.zeros(2)
+    for a, b in zip(*maps, strict=True):
+        for n, c in np.ndindex(a.shape[:2]):
+            (mean_a, deviation_a), (mean_b, deviation_b) = statistics(a[n, c]), statistics(b[n, c])
+            apart = (mean_a - mean_b) ** 2 + (deviation_a - deviation_b) ** 2
+            wanted[n] += apart.mean() / a.shape[1]
+    found = wasserstein(*([torch.tensor(x).float() for x in side] for side in maps))
+    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-4)
+
+
+def test_wasserstein_distortion_overlooks_where_noise_lies() -> None:
+    """Other noise of the same strength is nearer to noise than none is."""
+    random = torch.Generator().manual_seed(0)
+    noise, other = torch.randn(2, 1, 8, 64, 64, generator=random)
+    assert wasserstein([noise], [other]) < 0.4 * wasserstein([noise], [torch.zeros_like(noise)])
+    assert (noise - other).square().mean() > 1.8 * noise.square().mean()
+
+
+def test_wasserstein_distortion_sees_pictures_as_they_are(
+    random_weights: Path, pair: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    net, plain = find_wasserstein(random_weights), find_lpips("vgg", random_weights).backbone
+    plain.mean.zero_()
+    plain.std.fill_(1)
+    for mine, wanted in zip(net.features(pair[0]), plain(pair[0])[:4], strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_bare_backbone_gives_the_taps(random_weights: Path) -> None:
     backbone = find_lpips("vgg", random_weights).backbone
     taps = backbone(torch.rand(1, 3, 32, 48))
@@ -219,6 +278,7 @@ def test_bare_backbone_gives_the_taps(random_weights: Path) -> None:
         ("lpips_alex", "lpips_alex.safetensors"),
         ("lpips_vgg", "lpips_vgg.safetensors"),
         ("dists", "dists_alpha_beta.safetensors"),
+        ("wd", "lpips_vgg.safetensors"),
     ],
 )
 def test_missing_and_broken_files_are_named(name: str, file: str, tmp_path: Path) -> None:

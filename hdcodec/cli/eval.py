@@ -52,6 +52,7 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
     callback=options.listed(click.STRING.convert),
     default=METRICS,
     show_default=True,
+    help="Of psnr, ssim, msssim, lpips_alex, lpips_vgg, dists, wd.",
 )
 @options.metric_weights
 @click.option(

@@ -1,4 +1,4 @@
-"""LPIPS and DISTS of two pictures, by torch."""
+"""LPIPS, DISTS and Wasserstein distortion of two pictures, by torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from hdcodec.models.devices import pick_device
-from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
+from hdcodec.perceptual import (
+    DISTS,
+    LPIPS,
+    Wasserstein,
+    find_dists,
+    find_lpips,
+    find_wasserstein,
+)
 
 from .metrics import Pixels
 
@@ -42,8 +49,10 @@ def batch(pixels: Pixels, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def network(name: str, weights: str | None, device: torch.device) -> LPIPS | DISTS:
+def network(name: str, weights: str | None, device: torch.device) -> LPIPS | DISTS | Wasserstein:
     """The network behind a metric, loaded once per folder and device. Raises WeightsError."""
     if name == "dists":
         return find_dists(weights).to(device)
+    if name == "wd":
+        return find_wasserstein(weights).to(device)
     return find_lpips(name.removeprefix("lpips_"), weights).to(device)

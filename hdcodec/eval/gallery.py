@@ -12,7 +12,7 @@ from hdcodec.eval.codecs import Curve, shrink
 from hdcodec.eval.metrics import METRICS
 from hdcodec.eval.points import CODING_FAULTS, Files, Original, Point
 
-RANKING = ("dists", "lpips_vgg", "lpips_alex", "msssim", "ssim", "psnr")
+RANKING = ("dists", "lpips_vgg", "lpips_alex", "wd", "msssim", "ssim", "psnr")
 EACH = 3
 SHOWN_PIXELS = 1 << 20
 

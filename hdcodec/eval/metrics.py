@@ -1,4 +1,4 @@
-"""PSNR, SSIM, MS-SSIM, LPIPS and DISTS of two pictures."""
+"""PSNR, SSIM, MS-SSIM, LPIPS, DISTS and Wasserstein distortion of two pictures."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ METRICS = {
     "lpips_alex": Metric("LPIPS-Alex", False, 4, 31),
     "lpips_vgg": Metric("LPIPS-VGG", False, 4, 16),
     "dists": Metric("DISTS", False, 4, 16),
+    "wd": Metric("Wasserstein distortion", False, 4, 32),
 }
 
 SIMILARITIES = {"ssim": ssim, "msssim": ms_ssim}

@@ -7,6 +7,7 @@ from hdcodec.perceptual._backbone import Backbone
 from hdcodec.perceptual._dists import DISTS, l2_pool
 from hdcodec.perceptual._lpips import LPIPS
 from hdcodec.perceptual._stored import Folder
+from hdcodec.perceptual._wasserstein import Wasserstein
 
 
 def find_lpips(net: str, folder: Folder | None = None) -> LPIPS:
@@ -22,3 +23,10 @@ def find_dists(folder: Folder | None = None) -> DISTS:
     """DISTS, float32 on the CPU; raises WeightsError as `find_lpips` does."""
     convs, alpha, beta = _stored.of_dists(folder) if folder else _installed.of_dists()
     return DISTS(Backbone("vgg", convs, l2_pool), alpha, beta)
+
+
+def find_wasserstein(folder: Folder | None = None) -> Wasserstein:
+    """Wasserstein distortion, float32 on the CPU; VGG16 comes with the weights of LPIPS. Raises
+    WeightsError as `find_lpips` does."""
+    convs, _ = _stored.of_lpips("vgg", folder) if folder else _installed.of_lpips("vgg")
+    return Wasserstein(Backbone("vgg", convs))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,10 +16,30 @@ from .optimizer import OPTIMIZERS
 from .run import export_weights, train
 from .stages import STAGES
 
+Command = Callable[..., Any]
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Turn a folder of photos into weights, stage by stage."""
+
+
+def _of_diffusion(name: str) -> Callable[[Command], Command]:
+    """The options that only the stages of a diffusion have."""
+    stage = STAGES[name]
+
+    def add(command: Command) -> Command:
+        if stage.frozen:
+            file = click.Path(exists=True, dir_okay=False, path_type=Path)
+            command = click.option("--vae", type=file, required=True, help="Checkpoint.")(command)
+            command = click.option("--sigma", type=float, help="Of the noise.")(command)
+        if stage.latents:
+            command = click.option(
+                "--views", default=2, show_default=True, help="Crops encoded of every photo."
+            )(command)
+        return command
+
+    return add
 
 
 def _add_stage(name: str) -> None:
@@ -56,6 +78,7 @@ def _add_stage(name: str) -> None:
     @click.option("--seed", default=0, show_default=True)
     @click.option("--copies", is_flag=True, help="Keep the weights in bfloat16, too.")
     @click.option("--kernels", is_flag=True, help="On a GPU: Triton kernels for LPIPS and DISTS.")
+    @_of_diffusion(name)
     def command(**options: object) -> None:
         try:
             train(name, **options)  # type: ignore[arg-type]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,6 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 Pixels = NDArray[np.uint8]
+TOGETHER = 32
+"""Crops in a batch where order and number do not matter."""
+
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
 
 
@@ -43,6 +48,15 @@ def _decode(blob: bytes) -> Pixels:
         return np.array(image.convert("RGB"))
 
 
+class Batches(Protocol):
+    """What a loop trains on: the batch of a step, of `batch` samples."""
+
+    batch: int
+
+    def __call__(self, step: int) -> Tensor:
+        """A batch of always the same shape, which depends on the step only."""
+
+
 class Crops:
     """Random square crops, flipped at random; the batch of a step depends on seed and step only.
 
@@ -63,8 +77,18 @@ class Crops:
         """The batch of `step`: batch x 3 x size x size, float32 in [0, 1], channels last."""
         rng = np.random.default_rng([self.seed, step])
         chosen = rng.choice(len(self.photos), self.batch, p=self.weights)
-        crops = torch.stack([self._crop(self.photos[i], rng) for i in chosen])
-        return crops.permute(0, 3, 1, 2).float().div_(255)
+        return self._stacked([self._crop(self.photos[i], rng) for i in chosen])
+
+    def each(self, views: int) -> Iterator[Tensor]:
+        """`views` crops of every photo, in batches of at most `TOGETHER`, as `__call__` gives them;
+        they depend on the seed only."""
+        rng = np.random.default_rng(self.seed)
+        photos = [photo for photo in self.photos for _ in range(views)]
+        for k in range(0, len(photos), TOGETHER):
+            yield self._stacked([self._crop(photo, rng) for photo in photos[k : k + TOGETHER]])
+
+    def _stacked(self, crops: list[Tensor]) -> Tensor:
+        return torch.stack(crops).permute(0, 3, 1, 2).float().div_(255)
 
     def _crop(self, photo: Tensor, rng: np.random.Generator) -> Tensor:
         top = int(rng.integers(photo.shape[0] - self.size + 1))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .copies import Copies
-from .data import Crops
+from .data import Batches
 from .figures import Figures
 from .optimizer import Optimizer
 from .precision import autocast
@@ -87,7 +87,7 @@ class Trainer:
         model: nn.Module,
         trained: list[nn.Parameter],
         loss: Loss,
-        crops: Crops,
+        crops: Batches,
         settings: Settings,
         aside: nn.Module | None = None,
     ) -> None:

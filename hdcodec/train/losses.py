@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -54,8 +53,9 @@ PATTERN_WEIGHT = 0.3
 WHOLE_DISTORTION = 0.6
 """What makes the distortion of the `whole` stage about as large as that of `lic`."""
 
-MakeLoss = Callable[[Any, LPIPS, Any], Loss]
-"""The loss of a stage, given its networks and judges: LPIPS, and `Realism`, DISTS or nothing."""
+MakeLoss = Callable[..., Loss]
+"""The loss of a stage, given its networks and judges: LPIPS, and `Realism`, DISTS or nothing; then
+by the name `frozen`, where it needs them, the networks around them."""
 
 
 def bits_per_pixel(coded: CodedBatch) -> Tensor:

@@ -18,8 +18,10 @@ from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.weights import read_folder
 
-from .data import Crops, read_photos
+from .data import Batches, Crops, read_photos
+from .diffuse import diffusion_views, start_diffusion
 from .export import export
+from .latents import Frozen, Latents, load_frozen
 from .loop import Settings, Trainer
 from .precision import compute_type
 from .realism import Realism
@@ -28,16 +30,17 @@ from .samples import hdc_views, write_samples
 from .stages import STAGES
 from .vae import start_vae, vae_views
 
-ORDER = tuple(name for name, stage in STAGES.items() if stage.family == "hdc")
+ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
 """The stages of hdc, each of which begins with what the one before it left."""
 
 
 class Trained(NamedTuple):
-    """A family of models: what its training begins with, given a checkpoint or a folder of weights
-    (or none), sizes (or none) and crops; and what a sheet of samples shows of a picture."""
+    """A model: what its training begins with, given a checkpoint or a folder of weights (or none),
+    sizes (or none) and crops; and what a sheet of samples shows of a picture, given it, and what
+    is frozen around it where there is such."""
 
     start: Callable[[Path | None, Any, Crops], nn.Module]
-    views: Callable[[Any, Tensor], list[Tensor]]
+    views: Callable[..., list[Tensor]]
 
 
 def train(
@@ -59,13 +62,18 @@ def train(
     limit: int | None = None,
     seed: int = 0,
     config: Any = None,
+    vae: Path | None = None,
+    views: int = 2,
+    sigma: float | None = None,
     **settings: Any,
 ) -> None:
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
     `init` is a checkpoint or a folder of weights to begin from, `config` the sizes of the networks,
-    those of the stage's family by default; other `settings` are fields of `Settings`. Raises
-    ValueError for what the device cannot do.
+    those of the stage's model by default. The stages of a diffusion need the checkpoint of a `vae`;
+    `diffuse` encodes `views` crops of every photo, `sigma` is the noise that samples begin with.
+    Other `settings` are fields of `Settings`. Raises ValueError for what the device cannot do, and
+    where a stage lacks its VAE.
     """
     _check_precision(device, copies, kernels)
     _set_up_torch(seed, threads)
@@ -73,8 +81,10 @@ def train(
     crops = Crops(photos, size=crop, batch=batch, seed=seed, device=device)
     own, plan = out / f"{stage}.pt", STAGES[stage]
     origin = own if resume and own.exists() else _origin(stage, out, init)
-    family = FAMILIES[plan.family]
-    model = family.start(origin, config, crops)
+    trained = MODELS[plan.model]
+    model = trained.start(origin, config, crops)
+    if sigma is not None:
+        model.get_buffer("sigma").fill_(sigma)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     chosen = Settings(
         out=out,
@@ -87,10 +97,19 @@ def train(
         kernels=kernels,
         **settings,
     )
-    trainer = prepare(stage, model, crops, chosen, metric_weights, _players(origin))
+    around = {"frozen": _frozen(stage, vae, device)} if plan.frozen else {}
+    batches = Latents(crops, around["frozen"], views) if plan.latents else crops
+    trainer = prepare(stage, model, batches, chosen, metric_weights, _players(origin), around)
     average = trainer.run().cpu().eval()
     shown = photos[:: max(1, len(photos) // 6)][:6]
-    write_samples(partial(family.views, average), shown, out / f"{stage}.png")
+    shown_by = partial(trained.views, average, **{k: v.cpu() for k, v in around.items()})
+    write_samples(shown_by, shown, out / f"{stage}.png")
+
+
+def _frozen(stage: str, vae: Path | None, device: str) -> Frozen:
+    if vae is None:
+        raise ValueError(f"the stage {stage} needs the checkpoint of a VAE")
+    return load_frozen(vae, device)
 
 
 def _set_up_torch(seed: int, threads: int | None) -> None:
@@ -113,13 +132,14 @@ def _check_precision(device: str, copies: bool, kernels: bool) -> None:
 def prepare(
     stage: str,
     model: nn.Module,
-    crops: Crops,
+    crops: Batches,
     settings: Settings,
     metric_weights: Path | None,
     players: dict[str, Tensor] | None = None,
+    around: Mapping[str, Frozen] | None = None,
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses. `players` are
-    discriminators to go on with."""
+    discriminators to go on with, `around` what else the loss is given, by name."""
     plan = STAGES[stage]
     model.requires_grad_(False)
     learning: list[nn.Module] = [model.get_submodule(name) for name in plan.parts]
@@ -135,7 +155,7 @@ def prepare(
         fuse(lpips, dists)
     if realism is not None and players:
         realism.players().load_state_dict(players)
-    loss = plan.loss(model, lpips, realism or dists)
+    loss = plan.loss(model, lpips, realism or dists, **(around or {}))
     trained = [p for module in learning for p in module.parameters()]
     aside = None if realism is None else realism.players()
     if aside is not None:
@@ -165,8 +185,8 @@ def _realism(dists: DISTS, device: str) -> Realism:
 def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
     """The checkpoint or folder that a stage begins with: `init`, else that of the newest earlier
     stage in `out`, if any."""
-    before = ORDER[: ORDER.index(stage)] if stage in ORDER else ()
-    earlier = (out / f"{name}.pt" for name in reversed(before))
+    alike = [name for name, plan in STAGES.items() if plan.model == STAGES[stage].model]
+    earlier = (out / f"{name}.pt" for name in reversed(alike[: alike.index(stage)]))
     return init or next((p for p in earlier if p.exists()), None)
 
 
@@ -180,7 +200,11 @@ def start_hdc(path: Path | None, config: Config | None, _: Crops | None = None) 
     return load_average(path, config)
 
 
-FAMILIES = {"hdc": Trained(start_hdc, hdc_views), "sprdiff": Trained(start_vae, vae_views)}
+MODELS = {
+    "hdc": Trained(start_hdc, hdc_views),
+    "vae": Trained(start_vae, vae_views),
+    "diffusion": Trained(start_diffusion, diffusion_views),
+}
 
 
 def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:

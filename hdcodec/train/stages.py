@@ -1,13 +1,15 @@
 """What each stage trains, by which loss and how fast.
 
-The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`. Only
-the named parts of the model learn in a stage; everything else is frozen.
+The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`; so do
+`vae`, `diffuse` and `finish`. Only the named parts of the model learn in a stage; everything else
+is frozen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .diffuse import diffuse_loss, finish_loss
 from .losses import (
     MakeLoss,
     drv1_loss,
@@ -23,8 +25,10 @@ from .vae import vae_loss
 @dataclass(frozen=True)
 class Stage:
     """The parts of the model that learn, the loss, and the peak learning rate; whether it needs
-    `Realism`, and whether the loss is the same from first to last; whether it needs DISTS alone,
-    and which family the model is of."""
+    `Realism`, and whether the loss is the same from first to last; whether it needs DISTS alone.
+
+    `model` is which of the models it trains; `frozen` whether its loss needs the `Frozen` networks
+    around it, `latents` whether it is given their latents in place of pictures."""
 
     parts: tuple[str, ...]
     loss: MakeLoss
@@ -32,7 +36,9 @@ class Stage:
     realism: bool = False
     steady: bool = False
     dists: bool = False
-    family: str = "hdc"
+    model: str = "hdc"
+    frozen: bool = False
+    latents: bool = False
 
 
 _FUSION = ("enhancer", "predictor", "vq_decoder", "lic_features")
@@ -48,5 +54,17 @@ STAGES: dict[str, Stage] = {
     "whole": Stage(
         ("lic", "prior", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, True, True
     ),
-    "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, dists=True, family="sprdiff"),
+    "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, dists=True, model="vae"),
+    "diffuse": Stage(
+        ("reconstruction", "denoiser"),
+        diffuse_loss,
+        1e-3,
+        steady=True,
+        model="diffusion",
+        frozen=True,
+        latents=True,
+    ),
+    "finish": Stage(
+        ("denoiser",), finish_loss, 4e-4, steady=True, dists=True, model="diffusion", frozen=True
+    ),
 }

@@ -18,3 +18,25 @@ class VaeConfig:
     detail_width: int = 160
     detail_depth: int = 9
     head_depth: int = 2
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Channel counts and depths of the diffusion and of what it is conditioned on.
+
+    `latent` is the VAE's, `decoded` that of the latents in a file; `trunk_width` and `trunk_depth`
+    are those of hdc's synthesis at 1/16, whose weights the trunk begins with. The denoiser has
+    `depth` blocks of `width` at 1/16, twice, and between them `deep_depth` of `deep_width` at 1/32;
+    `levels` rows of qualities and `embedding` numbers say time and quality to them.
+    """
+
+    latent: int = 32
+    decoded: int = 96
+    levels: int = 9
+    trunk_width: int = 256
+    trunk_depth: int = 6
+    width: int = 224
+    depth: int = 2
+    deep_width: int = 320
+    deep_depth: int = 4
+    embedding: int = 128
