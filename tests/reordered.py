@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from hdcodec._inspect import read_symbols
 from hdcodec.entropy.coder import Encoder
+from hdcodec.entropy.order import BY_SCALE
 from hdcodec.format import pack, unpack
 from hdcodec.models.hdc.options import Parameters
-from hdcodec.models.hdc.symbols import BY_SCALE, HdcSymbols, Source, SymbolCodec
+from hdcodec.models.hdc.symbols import HdcSymbols, Source, SymbolCodec
 
 ORDERED = {BY_SCALE: np.ones(1, np.int16)}
 

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 PARTS = 4
 
+BY_SCALE = "by_scale"
+"""A tensor, whatever it holds, of weights whose latents come in the order of falling scale within
+each part; those of model 1 have none."""
+
 
 @lru_cache(maxsize=8)
 def part_mask(part: int, channels: int, height: int, width: int) -> NDArray[np.bool_]:

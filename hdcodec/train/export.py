@@ -17,11 +17,11 @@ from torch import nn
 from hdcodec._atomic import write_bytes
 from hdcodec.entropy.fixedpoint import FRACTION_BITS, WEIGHT_BITS
 from hdcodec.entropy.intnet import IntNet
+from hdcodec.entropy.order import BY_SCALE
 from hdcodec.entropy.tables import exp_table, gaussian_tables
 from hdcodec.format import MODELS
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.symbols import BY_SCALE
 from hdcodec.models.hdc.twins import fixed_nets, stem
 from hdcodec.weights import read_folder
 

@@ -23,7 +23,7 @@ from hdcodec.entropy.context import FourParts, code_gaussian
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.entropy.intnet import Fixed, IntNet, Stored
 from hdcodec.entropy.offsets import Offsets, code_offsets
-from hdcodec.entropy.order import PARTS
+from hdcodec.entropy.order import BY_SCALE, PARTS
 from hdcodec.entropy.tables import scale_index, softmax_frequencies
 
 from .config import HYPER_STRIDE, QUALITIES
@@ -32,9 +32,6 @@ from .options import QINDEX_PER_OFFSET, keep_fraction
 _ONE = 1 << FRACTION_BITS
 _ROWS = 4096
 
-BY_SCALE = "by_scale"
-"""A tensor, whatever it holds, of weights whose latents come in the order of falling scale; those
-of model 1 have none."""
 
 
 @dataclass
