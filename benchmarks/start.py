@@ -20,6 +20,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 SMALL = (128, 128)
+PLAIN = ["--protect", "none"]
+"""Not known to revisions without detectors."""
 
 
 def commands(picture: Path, folder: Path) -> dict[str, list[object]]:
@@ -33,7 +35,7 @@ def commands(picture: Path, folder: Path) -> dict[str, list[object]]:
         packed, shown = folder / f"{path.stem}.hdc", folder / f"{path.stem}-decoded.png"
         compress = ["compress", "-f", path, packed]
         found[f"hdc compress, {told}, faces looked for"] = compress
-        found[f"hdc compress, {told}"] = [*compress, "--protect", "none"]
+        found[f"hdc compress, {told}"] = [*compress, *PLAIN]
         found[f"hdc decompress, {told}"] = ["decompress", "-f", packed, shown]
     found["hdc info"] = ["info", folder / f"{picture.stem}.hdc"]
     return found
@@ -54,8 +56,13 @@ def main(picture: Path, runs: int, beside: Path | None) -> None:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         for what, arguments in commands(picture.resolve(), Path(folder)).items():
-            command = [sys.executable, "-m", "hdcodec", *arguments]
-            turns = [{n: cost(command, **v) for n, v in variants.items()} for _ in range(runs + 1)]
+            lines = {name: [sys.executable, "-m", "hdcodec", *arguments] for name in variants}
+            if beside is not None and not (beside / "hdcodec" / "detect").is_dir():
+                lines["beside"] = [part for part in lines["beside"] if part not in PLAIN]
+            turns = [
+                {name: cost(lines[name], **own) for name, own in variants.items()}
+                for _ in range(runs + 1)
+            ]
             row: dict[str, object] = {"command": what}
             for kind, unit in enumerate(("s", "MB")):
                 for name in variants:
