@@ -30,7 +30,7 @@ from hdcodec.eval import picture_files
 from hdcodec.eval.metrics import METRICS, Reference
 from hdcodec.format import Container
 from hdcodec.images import load, resized
-from hdcodec.models.sprdiff.diffusion import Condition, Diffusion, noise_of
+from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed, noise_of
 from hdcodec.models.sprdiff.vae import STRIDE
 from hdcodec.train.diffuse import load_diffusion
 from hdcodec.train.latents import Frozen, load_frozen
@@ -128,14 +128,14 @@ class Trial:
         x = torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
         return self.picture(self.frozen.vae.encode(x), image.size)
 
-    def given(self, box: Container) -> Condition:
+    def given(self, box: Container) -> Reconstructed:
         """What a file of hdc says of the VAE's latents."""
         symbols = read_symbols(box)
         qindex = torch.tensor(symbols.qindex)[None]
         latent = torch.tensor(symbols.latent).permute(2, 0, 1)[None].float() / 2**FRACTION_BITS
         return self.model.reconstruction(latent / self.frozen.lic.gain(qindex), qindex)
 
-    def latents(self, row: str, given: Condition) -> Tensor:
+    def latents(self, row: str, given: Reconstructed) -> Tensor:
         """The VAE's latents of a row, 1 x latent x h x w."""
         if row == COARSE:
             return given.coarse

@@ -14,13 +14,13 @@ from torch import Tensor
 from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.config import DiffusionConfig, VaeConfig
-from hdcodec.models.sprdiff.diffusion import Condition, Diffusion, noise_of
+from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed, noise_of
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import find_dists, find_lpips
 from hdcodec.train import diffuse
 from hdcodec.train.__main__ import main as train_command
 from hdcodec.train.data import Crops, read_photos
-from hdcodec.train.latents import QUALITIES, Frozen, Latents
+from hdcodec.train.latents import QUALITIES, CachedLatents, Frozen
 from hdcodec.train.run import train
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def model() -> Diffusion:
 
 
 @pytest.fixture
-def given(model: Diffusion) -> Condition:
+def given(model: Diffusion) -> Reconstructed:
     y = torch.randn(2, 8, 8, 4, generator=generator())
     return model.reconstruction(y, torch.tensor([[[3], [40]], [[7], [9]]]))
 
@@ -91,20 +91,20 @@ def checkpoint(path: Path) -> dict[str, Any]:
     return dict(torch.load(path, weights_only=True))
 
 
-def moving(model: Diffusion, given: Condition, steps: int, seed: int = 0) -> Tensor:
+def moving(model: Diffusion, given: Reconstructed, steps: int, seed: int = 0) -> Tensor:
     return model.sample(given, torch.cat([noise_of(given.coarse, seed)] * 2), steps)
 
 
 # ---- networks ----
 
 
-def test_a_sample_has_the_shape_of_the_latents(model: Diffusion, given: Condition) -> None:
+def test_a_sample_has_the_shape_of_the_latents(model: Diffusion, given: Reconstructed) -> None:
     assert given.coarse.shape == (2, 8, 8, 4)
     for steps in (1, 2, 4):
         assert moving(model, given, steps).shape == given.coarse.shape
 
 
-def test_a_sample_follows_its_seed_and_its_steps(model: Diffusion, given: Condition) -> None:
+def test_a_sample_follows_its_seed_and_its_steps(model: Diffusion, given: Reconstructed) -> None:
     assert torch.equal(moving(model, given, 2), moving(model, given, 2))
     assert not torch.equal(moving(model, given, 2), moving(model, given, 2, seed=1))
     assert not torch.equal(moving(model, given, 2), moving(model, given, 4))
@@ -125,11 +125,11 @@ def test_an_untrained_diffusion_gives_the_coarse_estimate(model: Diffusion) -> N
     torch.testing.assert_close(model.sample(given, torch.randn(1, 8, 4, 4)), given.coarse)
 
 
-def test_steps_lead_where_a_perfect_denoiser_points(given: Condition) -> None:
+def test_steps_lead_where_a_perfect_denoiser_points(given: Reconstructed) -> None:
     """Whatever the number of steps and the noise."""
     model, wanted = Diffusion(SIZES), torch.randn(2, 8, 8, 4, generator=generator(3))
 
-    def change(offset: Tensor, time: Tensor, given: Condition) -> Tensor:
+    def change(offset: Tensor, time: Tensor, given: Reconstructed) -> Tensor:
         t = time[:, None, None, None]
         return (wanted - given.coarse - (1 - t) * offset) / t
 
@@ -138,7 +138,7 @@ def test_steps_lead_where_a_perfect_denoiser_points(given: Condition) -> None:
         assert torch.allclose(moving(model, given, steps), wanted, atol=1e-5)
 
 
-def test_quality_counts_where_it_is(model: Diffusion, given: Condition) -> None:
+def test_quality_counts_where_it_is(model: Diffusion, given: Reconstructed) -> None:
     torch.nn.init.normal_(model.denoiser.quality)
     for film in model.denoiser.last.films:
         torch.nn.init.normal_(film.weight)
@@ -165,9 +165,9 @@ def test_files_hold_what_training_sees(frozen: Frozen) -> None:
 
 def test_latents_are_those_of_every_photo(data: Path, frozen: Frozen) -> None:
     crops = Crops(read_photos(data), size=64, batch=3, seed=5)
-    latents = Latents(crops, frozen, views=2)
+    latents = CachedLatents(crops, frozen, views=2)
     assert latents.kept.shape == (4, 4, 4, 16)
-    assert torch.equal(Latents(crops, frozen, views=2).kept, latents.kept)
+    assert torch.equal(CachedLatents(crops, frozen, views=2).kept, latents.kept)
     assert latents(7).shape == (3, 16, 4, 4)
     assert torch.equal(latents(7), latents(7))
     x = torch.cat(list(crops.each(2)))
@@ -192,7 +192,9 @@ def test_a_quarter_of_the_times_is_the_start() -> None:
     assert abs(float(times.mean()) - (0.75 * 0.5 + 0.25)) < 0.02
 
 
-def test_the_denoiser_is_asked_for_the_clean_latents(model: Diffusion, given: Condition) -> None:
+def test_the_denoiser_is_asked_for_the_clean_latents(
+    model: Diffusion, given: Reconstructed
+) -> None:
     """The error of its change is that of the clean latents over the time."""
     z, time = torch.randn(2, 8, 8, 4, generator=generator(1)), torch.tensor([0.3, 1.0])
     with torch.no_grad():
@@ -224,7 +226,7 @@ def losses(model: Diffusion, loss: Any, batch: Tensor, steps: int = 12) -> list[
 def test_steps_in_latents_lower_the_loss(data: Path, frozen: Frozen, hdc: HdcModel) -> None:
     model = diffuse.from_hdc(hdc, SIZES)
     assert torch.equal(model.reconstruction.enter.weight, hdc.lic.synthesis.coarse[0].weight)
-    latents = Latents(Crops(read_photos(data), size=64, batch=4), frozen, views=1)
+    latents = CachedLatents(Crops(read_photos(data), size=64, batch=4), frozen, views=1)
     found = losses(model, diffuse.diffuse_loss(model, None, None, frozen), latents(0))
     assert found[-1] < 0.95 * found[0]
     assert all(p.grad is not None for p in model.parameters())

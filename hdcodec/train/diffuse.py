@@ -13,7 +13,7 @@ from hdcodec.models import identify
 from hdcodec.models.hdc.lic import MSE_WEIGHT, uniform
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.config import DiffusionConfig
-from hdcodec.models.sprdiff.diffusion import Condition, Diffusion
+from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed
 from hdcodec.perceptual import DISTS, LPIPS, turned, wasserstein
 
 from .data import Crops
@@ -71,7 +71,7 @@ def finish_loss(model: Diffusion, lpips: LPIPS, dists: DISTS, frozen: Frozen) ->
         with torch.no_grad():
             given = model.reconstruction(y, qindex)
         some = max(1, round(SEEN * len(x)))
-        first = Condition(*(part[:some] for part in given))
+        first = Reconstructed(*(part[:some] for part in given))
         noise = normal(z, tuple(z[:some].shape), generator)
         picture = frozen.vae.decode(model.sample(first, noise))
         shown, figures = picture_loss(lpips, dists, picture, x[:some], generator)
@@ -108,7 +108,7 @@ def picture_loss(
 
 
 def denoising_error(
-    model: Diffusion, given: Condition, z: Tensor, time: Tensor, generator: torch.Generator
+    model: Diffusion, given: Reconstructed, z: Tensor, time: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Mean squared errors of the denoiser's change, N: those of the clean latents over the squared
     time, so that all times weigh about as much as they have left to say."""

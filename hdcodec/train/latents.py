@@ -67,7 +67,7 @@ def load_frozen(vae: Path, device: str) -> Frozen:
     return frozen
 
 
-class Latents:
+class CachedLatents:
     """Batches of both latents of random crops, as `Frozen.encode` gives them, in the memory of
     the crops' device; the batch of a step depends on seed and step only."""
 

@@ -21,7 +21,7 @@ from hdcodec.weights import read_folder
 from .data import Batches, Crops, read_photos
 from .diffuse import diffusion_views, start_diffusion
 from .export import export
-from .latents import Frozen, Latents, load_frozen
+from .latents import CachedLatents, Frozen, load_frozen
 from .loop import Settings, Trainer
 from .precision import compute_type
 from .realism import Realism
@@ -98,7 +98,7 @@ def train(
         **settings,
     )
     around = {"frozen": _frozen(stage, vae, device)} if plan.frozen else {}
-    batches = Latents(crops, around["frozen"], views) if plan.latents else crops
+    batches = CachedLatents(crops, around["frozen"], views) if plan.latents else crops
     trainer = prepare(stage, model, batches, chosen, metric_weights, _players(origin), around)
     average = trainer.run().cpu().eval()
     shown = photos[:: max(1, len(photos) // 6)][:6]

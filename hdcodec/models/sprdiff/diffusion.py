@@ -39,7 +39,7 @@ STEPS = 1
 """Steps of a sample unless asked for more."""
 
 
-class Condition(NamedTuple):
+class Reconstructed(NamedTuple):
     """What the file says of a picture, at 1/16: the coarse estimate N x latent x h x w, features
     N x trunk_width x h x w; and the quality indices 0..200 of its tiles, N x h/4 x w/4."""
 
@@ -47,9 +47,9 @@ class Condition(NamedTuple):
     features: Tensor
     qindex: Tensor
 
-    def detach(self) -> Condition:
+    def detach(self) -> Reconstructed:
         """The same, constants to the gradient."""
-        return Condition(self.coarse.detach(), self.features.detach(), self.qindex)
+        return Reconstructed(self.coarse.detach(), self.features.detach(), self.qindex)
 
 
 class Reconstruction(nn.Module):
@@ -63,11 +63,11 @@ class Reconstruction(nn.Module):
         self.blocks = stack(cfg.trunk_width, cfg.trunk_depth)
         self.leave = zeroed(Pointwise(cfg.trunk_width, cfg.latent))
 
-    def forward(self, y: Tensor, qindex: Tensor) -> Condition:
+    def forward(self, y: Tensor, qindex: Tensor) -> Reconstructed:
         """`y` N x decoded x h x w without gain, sides multiples of 4; `qindex` N x h/4 x w/4."""
         x = self.enter(y)
         features = self.blocks(x + spread(interpolate(self.quality, qindex)).to(x.dtype))
-        return Condition(self.leave(features).float(), features, qindex)
+        return Reconstructed(self.leave(features).float(), features, qindex)
 
 
 class Modulated(nn.Module):
@@ -88,7 +88,7 @@ class Modulated(nn.Module):
         return x
 
 
-class Denoiser(nn.Module):
+class LatentDenoiser(nn.Module):
     """A U-Net on the latents' grid and half of it: how far noisy latents are from clean ones."""
 
     def __init__(self, cfg: DiffusionConfig) -> None:
@@ -103,7 +103,7 @@ class Denoiser(nn.Module):
         self.last = Modulated(w, cfg.depth, e)
         self.leave = zeroed(Pointwise(w, cfg.latent))
 
-    def forward(self, offset: Tensor, time: Tensor, given: Condition) -> Tensor:
+    def forward(self, offset: Tensor, time: Tensor, given: Reconstructed) -> Tensor:
         """`offset` N x latent x h x w, noisy latents less the coarse estimate; `time` N in 0..1 ->
         N x latent x h x w, float32 (see `Diffusion.clean`)."""
         told = self.time(waves(time)[:, :, None, None]) + interpolate(self.quality, given.qindex)
@@ -124,10 +124,10 @@ class Diffusion(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.reconstruction = Reconstruction(cfg)
-        self.denoiser = Denoiser(cfg)
+        self.denoiser = LatentDenoiser(cfg)
         self.register_buffer("sigma", torch.tensor(SIGMA))
 
-    def clean(self, noisy: Tensor, time: Tensor, given: Condition) -> Tensor:
+    def clean(self, noisy: Tensor, time: Tensor, given: Reconstructed) -> Tensor:
         """The estimate of the clean latents behind `noisy` ones, N x latent x h x w, at `time` N.
 
         The network gives it as a change, times the time, of a point between the coarse estimate, at
@@ -138,7 +138,7 @@ class Diffusion(nn.Module):
         change: Tensor = self.denoiser(offset, time, given)
         return given.coarse + (1 - t) * offset + t * change
 
-    def sample(self, given: Condition, noise: Tensor, steps: int = STEPS) -> Tensor:
+    def sample(self, given: Reconstructed, noise: Tensor, steps: int = STEPS) -> Tensor:
         """VAE latents N x latent x h x w from `noise` of deviation 1 in that shape, in equal steps
         along straight lines (Euler's method)."""
         x = clean = given.coarse + self.sigma * noise
