@@ -6,6 +6,7 @@ onnxruntime-web (named by HDC_ORT_WEB).
 
 import base64
 import io
+import json
 import os
 import threading
 import time
@@ -321,6 +322,31 @@ def test_everything_has_a_name_and_a_key(page: Page) -> None:
         place = "document.activeElement"
         reached.append(page.run(f"{place}.className || {place}.id || {place}.type"))
     assert {"choose", "close", "range", "save", "unseen"} <= set(reached)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "message"),
+    [("check", "this browser draws other pixels"), ("gone", "ort.wasm cannot be fetched: 404")],
+)
+def test_no_picture_is_shown_that_may_be_wrong(
+    browser: Chromium, tmp_path: Path, spoilt: str, message: str
+) -> None:
+    """Where the stored picture is another one, or a part of the site is not there."""
+    write_site(tmp_path)
+    if spoilt == "gone":
+        (tmp_path / "runtime" / "ort.wasm").unlink()
+    else:
+        listed = json.loads((tmp_path / "site.json").read_text())
+        listed["check"]["pixels"] = base64.b64encode(bytes(32 * 16 * 3)).decode()
+        (tmp_path / "site.json").write_text(json.dumps(listed))
+    server, page = Server(tmp_path), browser.page()
+    page.open(server.address)
+    page.choose("#choose", kept("tile"))
+    page.wait(FAULT)
+    assert message in page.run(FAULT)
+    assert page.run("document.querySelector('.stage').hidden")
+    assert page.run("document.getElementById('loading').hidden")
+    server.close()
 
 
 def test_it_works_without_a_network(browser: Chromium, tmp_path: Path) -> None:
