@@ -345,7 +345,7 @@ def test_no_picture_is_shown_that_may_be_wrong(
     page.wait(FAULT)
     assert message in page.run(FAULT)
     assert page.run("document.querySelector('.stage').hidden")
-    assert page.run("document.getElementById('loading').hidden")
+    page.wait("document.getElementById('loading').hidden")
     server.close()
 
 

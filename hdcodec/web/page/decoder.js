@@ -41,7 +41,6 @@ export class Decoder {
       return;
     }
     this.waiting.delete(number);
-    if (error) this.onLoading(1, 1); // nothing more is loaded
     if (!error) waiting.resolve(found);
     else waiting.reject(Object.assign(new Error(error.message), { name: error.name }));
   }

@@ -56,6 +56,21 @@ export class Site {
     const size = this.list.files[path];
     if (size === undefined) throw new SiteError(`${path} is not part of this site`);
     this.wanted += size;
+    try {
+      return await this.received(path, size);
+    } catch (fault) {
+      this.wanted -= size;
+      this.onProgress(this.loaded, this.wanted);
+      throw fault;
+    }
+  }
+
+  /**
+   * From the store or from the network.
+   * @param {string} path
+   * @param {number} size
+   */
+  async received(path, size) {
     const address = new URL(path, ROOT);
     const kept = await this.store?.match(address);
     const data = await this.collected(kept ?? (await fetched(address)), size);
