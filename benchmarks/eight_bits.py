@@ -1,16 +1,13 @@
-"""What weights of 8 bits, half of what a browser has to fetch, would cost in quality.
+"""What the weights of 8 bits cost in quality that the page of `hdc web` has.
 
     python benchmarks/eight_bits.py PICTURE... --metric-weights METRICS [--quality 20 ...]
 
-Of each tensor of 1,024 numbers or more, each output channel is rounded to 255 levels; the pictures
-are decoded with these weights and with the shipped ones. The last columns are what the conformance
-suite looks at: how far the two pictures are apart at a quarter of the size, of 255.
+The pictures are decoded with these weights and with the shipped ones. The last columns are what the
+conformance suite looks at: how far the two are apart at a quarter of the size, of 255.
 """
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -21,31 +18,10 @@ from measuring import machine, table
 from PIL import Image
 
 from hdcodec import Codec, weights
+from hdcodec._eight_bits import packed
 from hdcodec.conformance.suite import shrunk
 from hdcodec.eval import Reference
 from hdcodec.weights import NETWORKS
-
-LEVELS, LEAST = 127, 1024
-
-
-def rounded(data: bytes) -> tuple[bytes, int]:
-    """A safetensors file of float16 with its numbers rounded, and the bytes that it would take."""
-    (size,) = struct.unpack("<Q", data[:8])
-    head: dict[str, Any] = json.loads(data[8 : 8 + size])
-    out, taken = bytearray(data), 0
-    for name, entry in head.items():
-        if name == "__metadata__":
-            continue
-        first, end = (8 + size + offset for offset in entry["data_offsets"])
-        numbers = np.frombuffer(data[first:end], np.float16).astype(np.float32)
-        if numbers.size < LEAST or len(entry["shape"]) < 2:
-            taken += end - first
-            continue
-        rows = numbers.reshape(entry["shape"][0], -1)
-        step = np.maximum(np.abs(rows).max(1, keepdims=True) / LEVELS, 1e-8)
-        out[first:end] = (np.round(rows / step) * step).astype(np.float16).tobytes()
-        taken += numbers.size + 4 * len(rows)
-    return bytes(out), taken
 
 
 def gap(one: Image.Image, other: Image.Image) -> tuple[float, int]:
@@ -65,8 +41,8 @@ def main(
     """Print a table."""
     shipped, coarse = (Codec(device="cpu", backend="onnx") for _ in range(2))
     graphs: Any = coarse.networks.graphs  # type: ignore[attr-defined]
-    data, taken = rounded(weights.find(1).read(NETWORKS))
-    graphs._tensors = data
+    data = weights.find(1).read(NETWORKS)
+    small, graphs._tensors = packed(data)
     found: dict[float, list[tuple[float, ...]]] = {quality: [] for quality in qualities}
     for path in pictures:
         with Image.open(path) as image:
@@ -92,7 +68,7 @@ def main(
                 "at worst": f"{max(worst):.0f}",
             }
         )
-    print(f"{taken / 1e6:.1f} MB instead of {len(data) / 1e6:.1f}; {len(pictures)} pictures")
+    print(f"{len(small) / 1e6:.1f} MB instead of {len(data) / 1e6:.1f}; {len(pictures)} pictures")
     print(f"{machine()}\n\n{table(rows)}")
 
 

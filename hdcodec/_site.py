@@ -1,7 +1,7 @@
 """A page that opens .hdc files, as a folder for any web server: docs/web.md.
 
-It is hdcodec/web, the weights that decoding takes, and onnxruntime-web, which comes from its npm
-package. `site.json` lists all of it.
+It is hdcodec/web, the weights that decoding takes, in 8 bits, and onnxruntime-web, which comes from
+its npm package. `site.json` lists all of it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from PIL import Image
 
 from . import weights
 from ._atomic import output_errors, write_bytes
+from ._eight_bits import packed
 from ._errors import ExistsError, HdcError
 from .conformance import suite
 from .format import MODELS
+from .weights import NETWORKS
 
 PAGES = Path(__file__).parent / "web"
 KINDS = (".css", ".html", ".js", ".svg")
-GRAPH = "picture.onnx"
+GRAPH, EIGHT_BITS = "picture.onnx", "networks.8bit"
 LIST, FIRST = "site.json", "index.html"
 CHECKED = "kept-12"
 """The file of the conformance suite by which a browser is checked: indices sent and predicted."""
@@ -150,9 +152,14 @@ def _of_model(number: int) -> Iterator[tuple[str, bytes]]:
     """What decoding takes of a model's weights, the manifest first; it names further files."""
     found = weights.find(number)
     folder = f"weights/{MODELS[number].family}"
-    yield f"{folder}/manifest.json", (found.folder / "manifest.json").read_bytes()
+    small, whole = packed(found.read(NETWORKS))
+    meant = {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
+    manifest = found.manifest | {"files": found.manifest["files"] | {NETWORKS: meant}}
+    yield f"{folder}/manifest.json", json.dumps(manifest).encode()
+    yield f"{folder}/{EIGHT_BITS}", small
     for name in (*found.deciding, GRAPH):
-        yield f"{folder}/{name}", found.read(name)
+        if name != NETWORKS:
+            yield f"{folder}/{name}", found.read(name)
 
 
 def _check() -> dict[str, Any]:

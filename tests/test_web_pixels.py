@@ -11,8 +11,10 @@ import pytest
 from javascript import ask, given, needs_node
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.numpy import load, save
 
-from hdcodec import CorruptError, HdcError, packets
+from hdcodec import CorruptError, HdcError, packets, weights
+from hdcodec._eight_bits import packed
 from hdcodec.conformance import suite
 from hdcodec.format import ALPHA, unpack
 from hdcodec.images.alpha import decode_alpha, encode_alpha
@@ -132,6 +134,25 @@ def joined_here(parts: list[bytes]) -> tuple[Any, str | None]:
         return None, f"{type(fault).__name__}: {fault}"
     count = {"packets": joined.packets, "count": joined.count, "dropped": joined.dropped}
     return count | {"data": base64.b64encode(joined.data).decode()}, None
+
+
+def test_weights_in_8_bits_are_the_same() -> None:
+    """The shipped ones, and others of all sizes that float16 has."""
+    random = np.random.default_rng(5)
+    sizes = 2.0 ** random.uniform(-26, 14, (64, 1))
+    spread = np.clip(random.normal(0, sizes, (64, 40)), -65000, 65000).astype(np.float16)
+    few = np.arange(6, dtype=np.float16)
+    made = [weights.find(1).read(weights.NETWORKS), save({"a": spread, "b": few})]
+    pairs = [packed(data) for data in made]
+    assert len(pairs[0][0]) < 0.52 * len(made[0])
+    wanted = [hashlib.sha256(whole).hexdigest() for _, whole in pairs]
+    assert [a.found for a in ask({"what": "eight", **given(x)} for x, _ in pairs)] == wanted
+    for (_, whole), data in zip(pairs, made, strict=True):
+        for name, tensor in load(data).items():
+            gap = np.abs(load(whole)[name].astype(float) - tensor.astype(float))
+            assert gap.max() <= np.abs(tensor.astype(float)).max() / 220 + 1e-7
+    (cut,) = ask([{"what": "eight", **given(pairs[1][0][:20])}])
+    assert cut.error == "WeightsError"
 
 
 def test_packets_make_the_same() -> None:

@@ -12,6 +12,7 @@ import { createInterface } from "node:readline";
 
 import { crc32 } from "../../hdcodec/web/checksum.js";
 import * as web from "../../hdcodec/web/index.js";
+import { unpacked } from "../../hdcodec/web/eight.js";
 import { resized } from "../../hdcodec/web/lanczos.js";
 import { IntNet } from "../../hdcodec/web/network.js";
 import { noise } from "../../hdcodec/web/noise.js";
@@ -147,6 +148,8 @@ const FUNCTIONS = {
     const blob = await writePng(picture, exif && { exif: bytes(exif), xmp: bytes(exif) });
     return Buffer.from(await blob.arrayBuffer()).toString("base64");
   },
+
+  eight: (request) => sha256(unpacked(bytes(request))),
 
   /** Packets, as bytes in base64, and what they make. */
   joined({ packets }) {

@@ -1,11 +1,13 @@
 /** What decodes: the models of the site, and the runtime that draws their pixels. */
 
+import { unpacked } from "../eight.js";
 import { Models, Painter, Weights, codedSize, readSymbols, unpack } from "../index.js";
 import { SiteError, fromBase64 } from "./site.js";
 /** @import { Site } from "./site.js" */
 
 const RUNTIME = "../runtime/ort.js";
 const WASM = "runtime/ort.wasm";
+const EIGHT_BITS = ".8bit";
 const MOST_THREADS = 4;
 const SHRINK = 4;
 /** A mean is taken over so many values at least. */
@@ -47,7 +49,8 @@ export class Engine {
    */
   async fill(files, paths) {
     const read = async (/** @type {string} */ path) => {
-      files.set(path.slice(path.lastIndexOf("/") + 1), await this.site.read(path));
+      const data = await this.site.read(path);
+      files.set(nameOf(path), path.endsWith(EIGHT_BITS) ? unpacked(data) : data);
     };
     await Promise.all(paths.map(read));
   }
@@ -71,7 +74,7 @@ export class Engine {
     const paths = this.site.list.models[model].slice(1);
     this.runtime ??= this.start();
     this.runtime.catch(() => (this.runtime = null));
-    const missing = paths.filter((path) => !files.has(path.slice(path.lastIndexOf("/") + 1)));
+    const missing = paths.filter((path) => !files.has(nameOf(path)));
     const [ort] = await Promise.all([this.runtime, this.fill(files, missing)]);
     const painter = await Painter.of(ort, family);
     files.delete(family.graph.tensors); // the session has a copy of its own
@@ -111,6 +114,14 @@ export class Engine {
       );
     }
   }
+}
+
+/**
+ * What a file is called beside its manifest, once it is there.
+ * @param {string} path
+ */
+function nameOf(path) {
+  return path.slice(path.lastIndexOf("/") + 1).replace(EIGHT_BITS, ".safetensors");
 }
 
 /**
