@@ -39,3 +39,10 @@ def test_every_conformance_file_is_in_the_wheel(setup: ConfigParser) -> None:
     found = packed(setup, "hdcodec.conformance", folder)
     assert found == set((folder / "data").iterdir())
     assert {path.suffix for path in found} == {".hdc", ".json", ".png"}
+
+
+def test_the_page_for_browsers_is_in_the_wheel(setup: ConfigParser) -> None:
+    folder = ROOT / "hdcodec"
+    own = {path for path in (folder / "web").rglob("*") if path.is_file()}
+    found = packed(setup, "hdcodec", folder)
+    assert own - found == {folder / "web" / "package.json"}

@@ -28,7 +28,10 @@ from hdcodec.format import CHUNK_NAMES, MAX_PIXELS, MAX_SIDE, MODELS, pack, unpa
 from hdcodec.models import FAMILIES
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted((ROOT / "hdcodec" / "web").glob("*.js"))
+SERVICE = "sw.js"
+"""The service worker, which is a browser's alone."""
+
+MODULES = sorted(p for p in (ROOT / "hdcodec" / "web").glob("*.js") if p.name != SERVICE)
 SMALL = ["one-pixel", "kept-02", "kept-15", "mapped", "scaled", "gray-alpha", "all-chunks"]
 PIXELS = 1 << 14
 COUNT = int(os.environ.get("HDC_WEB_FILES", "40"))

@@ -18,6 +18,7 @@ COMMANDS = {
     "packets": "Split a file into packets, or join them.",
     "compare": "Show a file beside its original and rivals at the same bytes.",
     "eval": "Measure this codec and its rivals on a folder of pictures.",
+    "web": "Write a page that opens .hdc files in a browser.",
     "models": "List the installed models.",
 }
 

@@ -5,7 +5,13 @@ import { Hdc } from "./hdc.js";
 import { MODELS } from "./registry.js";
 /** @import { Header } from "./header.js" */
 /** @import { Decoder } from "./range.js" */
+/** @import { Tile } from "./tiles.js" */
 /** @import { Weights } from "./weights.js" */
+
+/**
+ * What a graph takes: name of an input to its type, its numbers and their shape.
+ * @typedef {Record<string, [string, ArrayBufferView, number[]]>} Feeds
+ */
 
 /**
  * What a family offers to everything else; its symbols are its own.
@@ -20,6 +26,13 @@ import { MODELS } from "./registry.js";
  * a hash of all symbols, for comparing decoders
  * @property {(header: Header, symbols: any, payload: number) => Record<string, unknown>} facts
  * what `info` tells of a file beside what all families have
+ * @property {Weights} weights
+ * @property {{ name: string, tensors: string }} graph
+ * what draws pixels: a graph beside the weights, and the file that it takes its weights from
+ * @property {(symbols: any) => { width: number, height: number }} padded
+ * the size of the picture that the graph draws
+ * @property {(symbols: any, tile: Tile, fidelity: number) => Feeds} feeds
+ * what the graph takes for what a tile sees; fidelity 0..1
  */
 
 /** @type {ReadonlyMap<string, new (weights: Weights) => Family>} */

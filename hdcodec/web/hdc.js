@@ -1,12 +1,16 @@
 /** The `hdc` family: what the parameters of its files mean, and their symbols. */
 
 import { CorruptError } from "./errors.js";
+import { noise } from "./noise.js";
+import { rounded } from "./rounding.js";
 import { parseTensors } from "./safetensors.js";
 import { KEPT_STEPS, SymbolCodec, symbolsSha256 } from "./symbols.js";
 import { QUALITIES } from "./tables.js";
 /** @import { Header } from "./header.js" */
 /** @import { Decoder } from "./range.js" */
 /** @import { HdcSymbols } from "./symbols.js" */
+/** @import { Feeds } from "./families.js" */
+/** @import { Tile } from "./tiles.js" */
 /** @import { Weights } from "./weights.js" */
 
 /** Pixels per hyper-latent along a side, and of the tiles of a map of qualities. */
@@ -15,13 +19,21 @@ const QINDEX_PER_QUALITY = 2;
 const MAPPED = 1;
 /** Signs a side of the map of qualities that `facts` shows. */
 const CHART = 64;
+/** Pixels per latent along a side, and per number of the noise. */
+const LATENT_STRIDE = 16;
+const NOISE_STRIDE = 32;
 const ENTROPY = "entropy.safetensors";
+const NETWORKS = "networks.safetensors";
 
 /** One set of weights of the `hdc` family. */
 export class Hdc {
   /** @param {Weights} weights */
   constructor(weights) {
     this.weights = weights;
+    /** What draws pixels: the graph, and the file that it takes its weights from. */
+    this.graph = { name: "picture.onnx", tensors: NETWORKS };
+    /** Numbers of the noise at a place. */
+    this.noiseChannels = 2 * weights.size("drv");
     /** @type {SymbolCodec | null} */
     this.codec = null;
   }
@@ -72,6 +84,39 @@ export class Hdc {
   }
 
   /**
+   * Width and height of the padded picture.
+   * @param {HdcSymbols} symbols
+   */
+  padded({ rows, columns }) {
+    return { width: STRIDE * columns, height: STRIDE * rows };
+  }
+
+  /**
+   * What the graph takes for what a tile sees.
+   * @param {HdcSymbols} symbols
+   * @param {Tile} tile
+   * @param {number} fidelity 0..1
+   * @returns {Feeds}
+   */
+  feeds({ columns, qindex, latent, indices }, tile, fidelity) {
+    const { width, channels } = latent;
+    const numbers = tile.cut(latent.values, LATENT_STRIDE, width, channels);
+    const sent = tile.cut(indices, LATENT_STRIDE, width, 1);
+    const qualities = tile.cut(qindex, STRIDE, columns, 1);
+    const [top, left, height, wide] = tile.seen(NOISE_STRIDE);
+    const drawn = noise(top, left, height, wide, this.noiseChannels);
+    const shape = (/** @type {number} */ stride) => tile.seen(stride).slice(2);
+    return {
+      latent: ["int16", numbers, [...shape(LATENT_STRIDE), channels]],
+      qindex: ["int64", BigInt64Array.from(qualities, BigInt), shape(STRIDE)],
+      indices: ["int64", BigInt64Array.from(sent, BigInt), shape(LATENT_STRIDE)],
+      kept: ["bool", Uint8Array.from(sent, (index) => Number(index >= 0)), shape(LATENT_STRIDE)],
+      noise: ["float32", drawn, [height, wide, this.noiseChannels]],
+      fidelity: ["float32", Float32Array.of(fidelity), [1]],
+    };
+  }
+
+  /**
    * What `info` tells of a file of this family; the names are those of `hdc info`.
    * @param {Header} header
    * @param {HdcSymbols} symbols
@@ -90,15 +135,6 @@ export class Hdc {
       vq_bytes: payload - licBytes,
     };
   }
-}
-
-/**
- * To the nearest whole number, of two the even one.
- * @param {number} value
- */
-function rounded(value) {
-  const below = Math.floor(value);
-  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Reads .hdc files in plain JavaScript, in a browser and in Node alike: see docs/web.md. */
 
-export { ALPHA, CHUNK_NAMES, EXIF, GRAY, XMP, unpack } from "./container.js";
+export { ALPHA, CHUNK_NAMES, EXIF, GRAY, MAX_FILE_BYTES, XMP, unpack } from "./container.js";
 export {
   ChecksumError,
   CorruptError,
@@ -15,6 +15,9 @@ export {
 } from "./errors.js";
 export { FAMILIES, Models } from "./families.js";
 export { MAX_PIXELS, MAX_SIDE, codedSize } from "./header.js";
-export { info, readSymbols } from "./info.js";
+export { decoderOf, described, info, readSymbols } from "./info.js";
+export { isPacket, join } from "./packets.js";
+export { Painter } from "./painter.js";
+export { finished, toPng, toRgba } from "./picture.js";
 export { MODELS } from "./registry.js";
 export { Weights } from "./weights.js";

@@ -7,6 +7,7 @@ import { PrefixDecoder, RangeDecoder } from "./range.js";
 import { MODELS } from "./registry.js";
 /** @import { Container } from "./container.js" */
 /** @import { Models } from "./families.js" */
+/** @import { Decoder } from "./range.js" */
 
 /** A beginning of a file claims at most so many times the pixels that a whole file can. */
 const BEGINNING = 16;
@@ -16,8 +17,10 @@ const BEGINNING = 16;
  * MissingWeightsError, WeightsError, CorruptError, TruncatedError.
  * @param {Container} box
  * @param {Models} models
+ * @param {Decoder} [decoder] of `decoderOf`
  */
-export function readSymbols({ header, payload, partial }, models) {
+export function readSymbols(box, models, decoder = decoderOf(box)) {
+  const { header, payload, partial } = box;
   const { width, height } = codedSize(header);
   const family = models.open(header.model);
   family.check(header);
@@ -27,8 +30,17 @@ export function readSymbols({ header, payload, partial }, models) {
       `a range stream of ${payload.length} bytes cannot hold ${width} x ${height} pixels`,
     );
   }
-  const decoder = partial ? new PrefixDecoder(payload) : new RangeDecoder(payload);
   return family.symbols(header, width, height, decoder);
+}
+
+/**
+ * What reads the range stream of a file or of a beginning of one; of the latter it says how many of
+ * the symbols that were asked for are known.
+ * @param {Container} box
+ * @returns {Decoder}
+ */
+export function decoderOf({ payload, partial }) {
+  return partial ? new PrefixDecoder(payload) : new RangeDecoder(payload);
 }
 
 /**
@@ -41,8 +53,18 @@ export function readSymbols({ header, payload, partial }, models) {
  */
 export function info(data, models, { maxPixels = MAX_PIXELS } = {}) {
   const box = unpack(data, { maxPixels });
+  return described(box, models, readSymbols(box, models));
+}
+
+/**
+ * What `info` says of a whole file whose symbols have been read.
+ * @param {Container} box
+ * @param {Models} models
+ * @param {any} symbols
+ * @returns {Record<string, unknown>}
+ */
+export function described(box, models, symbols) {
   const { header } = box;
-  const symbols = readSymbols(box, models);
   const family = models.open(header.model);
   const { width, height } = codedSize(header);
   const smaller = width !== header.width || height !== header.height;

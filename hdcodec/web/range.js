@@ -129,6 +129,8 @@ export class RangeDecoder extends RangeReader {
     this.unchecked = 0;
     /** Whether what is read now is guessed. */
     this.ended = false;
+    /** How many of the symbols asked for were known, 0..1. */
+    this.share = 1;
   }
 
   /**
@@ -169,6 +171,13 @@ export class PrefixDecoder {
     /** What the symbols that are known cost by their tables, in 1/256 bit. */
     this.units = 0;
     this.ended = false;
+    this.known = 0;
+    this.asked = 0;
+  }
+
+  /** How many of the symbols asked for were known, 0..1. */
+  get share() {
+    return this.known / Math.max(1, this.asked);
   }
 
   /**
@@ -178,10 +187,12 @@ export class PrefixDecoder {
    * @param {number} count
    */
   symbol(sums, at, count) {
+    this.asked += 1;
     if (!this.ended) {
       const found = decided(this.zeros, sums, at, count);
       if (found >= 0 && found === decided(this.ones, sums, at, count)) {
         this.units += information(this.zeros.frequency);
+        this.known += 1;
         return found;
       }
       this.ended = true;

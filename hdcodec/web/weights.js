@@ -20,8 +20,20 @@ export class Weights {
     }
     /** @type {number} */
     this.modelId = found.model_id;
-    this.entries = found.files;
+    this.entries = { ...found.files, ...(isObject(found.graphs) && found.graphs) };
+    this.config = isObject(found.config) ? found.config : {};
     this.files = files;
+  }
+
+  /**
+   * A size of the networks. Throws WeightsError.
+   * @param {string} name
+   * @returns {number}
+   */
+  size(name) {
+    const found = Object.hasOwn(this.config, name) ? this.config[name] : undefined;
+    if (Number.isInteger(found) && found > 0) return found;
+    throw new WeightsError(`${MANIFEST} is not a manifest of weights`);
   }
 
   /**

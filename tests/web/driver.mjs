@@ -12,12 +12,17 @@ import { createInterface } from "node:readline";
 
 import { crc32 } from "../../hdcodec/web/checksum.js";
 import * as web from "../../hdcodec/web/index.js";
+import { unpacked } from "../../hdcodec/web/eight.js";
+import { resized } from "../../hdcodec/web/lanczos.js";
 import { IntNet } from "../../hdcodec/web/network.js";
+import { noise } from "../../hdcodec/web/noise.js";
+import { readAlpha, writePng } from "../../hdcodec/web/png.js";
 import { RangeDecoder } from "../../hdcodec/web/range.js";
 import { parseTensors } from "../../hdcodec/web/safetensors.js";
 import { sha256 } from "../../hdcodec/web/sha256.js";
 import { SymbolCodec, symbolsSha256 } from "../../hdcodec/web/symbols.js";
 import { Levels, Softmax } from "../../hdcodec/web/tables.js";
+import { tiles } from "../../hdcodec/web/tiles.js";
 
 /** Plain bytes, as a browser has them. */
 function bytes({ path, base64, zeros }) {
@@ -115,6 +120,45 @@ const FUNCTIONS = {
     return rows;
   },
 
+  noise: ({ place }) => [...noise(...place)],
+
+  /** Rows and columns of each tile: low, start, stop, high. */
+  tiles({ height, width, area }) {
+    const spans = tiles(height, width, area).map(({ rows, columns }) => [rows, columns]);
+    return spans.map((pair) => pair.map((span) => Object.values(span)));
+  },
+
+  /** What tiles see of a picture of one channel, put together again, without the padding. */
+  pasted({ height, width, area, shown, ...request }) {
+    const [values, found] = [bytes(request), new Uint8Array(shown[0] * shown[1])];
+    for (const tile of tiles(height, width, area)) {
+      tile.paste(found, tile.cut(values, 1, width, 1), shown[1], shown[0], 1);
+    }
+    return sha256(found);
+  },
+
+  resized({ width, height, channels, to, ...request }) {
+    return [...resized({ width, height, channels, data: bytes(request) }, ...to).data];
+  },
+
+  alpha: async ({ width, height, ...request }) =>
+    [...(await readAlpha(bytes(request), width, height)).data],
+
+  /** A PNG in base64. */
+  async png({ width, height, channels, exif, ...request }) {
+    const picture = { width, height, channels, data: bytes(request) };
+    const blob = await writePng(picture, exif && { exif: bytes(exif), xmp: bytes(exif) });
+    return Buffer.from(await blob.arrayBuffer()).toString("base64");
+  },
+
+  eight: (request) => sha256(unpacked(bytes(request))),
+
+  /** Packets, as bytes in base64, and what they make. */
+  joined({ packets }) {
+    const { data, ...rest } = web.join(packets.map((base64) => bytes({ base64 })));
+    return { ...rest, data: Buffer.from(data).toString("base64") };
+  },
+
   levels({ qualities, ...request }) {
     const levels = new Levels(parseTensors(bytes(request), "x"), "levels");
     const row = new Float64Array(levels.columns);
@@ -130,7 +174,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const start = performance.now();
   let answer;
   try {
-    const found = FUNCTIONS[request.what](request);
+    const found = await FUNCTIONS[request.what](request);
     answer = { found, milliseconds: performance.now() - start };
   } catch (fault) {
     if (!(fault instanceof web.HdcError)) throw fault;
