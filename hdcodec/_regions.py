@@ -56,8 +56,8 @@ def kinds(protect: str) -> tuple[str, ...]:
         return tuple(kind for kind in ("faces",) if kind in detect.available())
     wanted = tuple(name.strip() for name in protect.split(","))
     if unknown := [name for name in wanted if name not in detect.KINDS]:
-        known = ", ".join((AUTO, NONE, *detect.KINDS))
-        raise ValueError(f"protect must be of {known}, not {unknown[0]!r}")
+        known = ", ".join(detect.KINDS)
+        raise ValueError(f"protect must be {AUTO}, {NONE} or of {known}, not {unknown[0]!r}")
     return wanted
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from . import weights
 from ._atomic import output_errors, write_bytes
 from ._eight_bits import packed
-from ._errors import ExistsError, HdcError
+from ._errors import ExistsError, HdcError, OutputError
 from .conformance import suite
 from .format import MODELS
 from .weights import NETWORKS
@@ -41,6 +41,8 @@ PACKAGE, VARIABLE = "onnxruntime-web", "HDC_ORT_WEB"
 RUNTIME = {"ort.wasm.bundle.min.mjs": "ort.js", "ort-wasm-simd-threaded.wasm": "ort.wasm"}
 """What is taken of it, the build that has the WASM backend alone, and its names in the site: not
 every web server knows .mjs."""
+
+WASM_MAGIC = b"\0asm"
 
 _INSIDE = ("", "dist", "package/dist", f"node_modules/{PACKAGE}/dist")
 
@@ -109,15 +111,18 @@ def find_runtime(named: Path | None = None) -> Path:
 
 def read_runtime(place: Path) -> dict[str, bytes]:
     """The files of the runtime out of the npm package. Raises HdcError."""
+    found: dict[str, bytes] = {}
     try:
         if place.is_file():
-            return dict(_packed(place))
-        folder = _folder(place)
-        if folder is not None:
-            return {name: (folder / name).read_bytes() for name in RUNTIME}
+            found = dict(_packed(place))
+        elif folder := _folder(place):
+            found = {name: (folder / name).read_bytes() for name in RUNTIME}
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise HdcError(f"{place} cannot be read: {error}") from error
-    raise _foreign(place, next(iter(RUNTIME)))
+    for name in RUNTIME:
+        if not found.get(name) or (name.endswith(".wasm") and found[name][:4] != WASM_MAGIC):
+            raise _foreign(place, name)
+    return found
 
 
 def _folder(place: Path) -> Path | None:
@@ -175,11 +180,26 @@ def _check() -> dict[str, Any]:
 
 
 def _write(folder: Path, files: dict[str, bytes], force: bool) -> None:
+    for name in files:
+        _refuse(folder, folder / name)
     for name in _ordered(files):
         path = folder / name
+        if path.is_symlink():
+            path.unlink()  # what it leads to is no part of the site
         with output_errors(str(path.parent)):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, files[name], force=force)
+
+
+def _refuse(folder: Path, path: Path) -> None:
+    """Raises OutputError where something else is in the way, before anything is written."""
+    between = path.parent
+    while between != folder:
+        if between.is_symlink() or (between.exists() and not between.is_dir()):
+            raise OutputError(f"cannot write {path}: {between} is not a folder of this site")
+        between = between.parent
+    if path.is_dir() and not path.is_symlink():
+        raise OutputError(f"cannot write {path}: it is a directory")
 
 
 def _ordered(names: Iterable[str]) -> list[str]:

@@ -7,13 +7,13 @@ was sent; what is there up to the first gap makes a picture (`decompress(..., pa
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ._errors import CorruptError, NotHdcError, TooLargeError, TruncatedError
+from ._errors import ChecksumError, CorruptError, NotHdcError, TooLargeError, TruncatedError
 from .format import unpack
 from .format.header import MAX_SIDE
 
@@ -131,6 +131,8 @@ def join(packets: Iterable[bytes], *, bare: bool = False) -> Joined:
     """What packets of one image make, whatever their order. Damaged ones are dropped, and those of
     other images than the one that most are of.
 
+    Of a file that was cut twice the packets of one cut are taken.
+
     Raises TruncatedError where the first packet of the image is missing, NotHdcError where there is
     no packet at all, ChecksumError where all of them make no whole file, since a damaged one passed
     its check.
@@ -144,15 +146,40 @@ def join(packets: Iterable[bytes], *, bare: bool = False) -> Joined:
     if not images:
         raise NotHdcError("there is no packet of an .hdc file")
     own = max(images.values(), key=lambda found: len({packet.number for packet in found}))
+    own = _of_one_size(own)
     count, dropped = own[0].count, total - len(own)
+    last = dict.fromkeys(packet for packet in own if packet.number == count)
+    for end in last or [None]:
+        some = [packet for packet in own if packet.number != count or packet == end]
+        joined = _joined(some, count, dropped)
+        try:
+            if joined.whole:
+                unpack(joined.data, max_pixels=MAX_SIDE**2)
+            return joined
+        except ChecksumError as error:  # the end may be that of another cut of the same file
+            fault = error
+    raise fault
+
+
+def _of_one_size(own: list[Packet]) -> list[Packet]:
+    """Those packets of a file that was cut twice, into as many but of other sizes, that most are
+    of; the last one, which is shorter, may be of either."""
+    sizes = {packet: len(packet.content) - _LENGTH * (packet.number == PARITY) for packet in own}
+    count = own[0].count
+    numbers = dict.fromkeys((sizes[packet], packet.number) for packet in own)
+    found = Counter(size for size, number in numbers if number < count)
+    if len(found) < 2:
+        return own
+    most = max(found, key=lambda size: found[size])
+    return [p for p in own if sizes[p] == most or (p.number == count and sizes[p] < most)]
+
+
+def _joined(own: list[Packet], count: int, dropped: int) -> Joined:
     parts = _rebuilt({packet.number: packet.content for packet in reversed(own)}, count)
     there = next((k for k in range(1, count + 1) if k not in parts), count + 1) - 1
     if not there:
         raise TruncatedError("the first packet is missing, without which there is no picture")
-    joined = Joined(b"".join(parts[k] for k in range(1, there + 1)), there, count, dropped)
-    if joined.whole:
-        unpack(joined.data, max_pixels=MAX_SIDE**2)
-    return joined
+    return Joined(b"".join(parts[k] for k in range(1, there + 1)), there, count, dropped)
 
 
 def _rebuilt(own: dict[int, bytes], count: int) -> dict[int, bytes]:

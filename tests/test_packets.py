@@ -1,6 +1,7 @@
 """A file in packets: any order, doubles, losses, damage, other pictures among them."""
 
 import json
+import os
 import random
 from itertools import permutations
 from pathlib import Path
@@ -227,4 +228,35 @@ def test_packets_are_not_for_a_stream(
 ) -> None:
     small_astronaut.save(tmp_path / "a.png")
     failed = hdc("compress", tmp_path / "a.png", "-", "--packets", 2, "--packet-size", 158)
+    assert failed.code == 2 and "name an OUTPUT" in failed.err
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_file_that_was_cut_twice_joins(bare: bool, lost: int) -> None:
+    """Sent again in packets of another size, with one of parity or without."""
+    data = FILES["kept-15"]
+    size = -(-len(data) // 5)
+    over = (BARE if bare else FULL).overhead
+    one, other = (split(data, size + over + k, bare=bare) for k in (0, 2))
+    assert len(one) == len(other) == 5
+    assert join([*one[:lost], *other], bare=bare).data == data
+    assert join([*other[: lost + 1], *one], bare=bare).data == data
+
+
+def test_packets_of_an_earlier_cut_are_told(
+    hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path
+) -> None:
+    small_astronaut.save(tmp_path / "a.png")
+    three = hdc("compress", tmp_path / "a.png", "--packets", 3, "--packet-size", 100)
+    two = hdc("compress", tmp_path / "a.png", "--packets", 2, "--packet-size", 100, "--force")
+    assert "warning" not in three.err
+    assert two.code == 0 and "a.3-of-3.hdp: not of these packets" in two.err
+
+
+def test_packets_are_not_for_a_device(
+    hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path
+) -> None:
+    small_astronaut.save(tmp_path / "a.png")
+    wanted = ("--packets", 2, "--packet-size", 158)
+    failed = hdc("compress", tmp_path / "a.png", os.devnull, *wanted)
     assert failed.code == 2 and "name an OUTPUT" in failed.err

@@ -224,7 +224,7 @@ def test_the_command_takes_regions_and_masks(hdc: Hdc, tmp_path: Path) -> None:
     [
         (["--region", "1,2,3"], "is no region"),
         (["--region", "9000,0,5,5"], "lies outside the picture"),
-        (["--protect", "cats"], "protect must be of"),
+        (["--protect", "cats"], "protect must be auto, none or of faces, text, not 'cats'"),
         (["--mask", "nowhere.png"], "does not exist"),
     ],
 )

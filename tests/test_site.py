@@ -12,7 +12,9 @@ from test_errors import assert_failed
 
 from hdcodec import _site, weights
 
-SMALL = {name: f"// {name}".encode() for name in _site.RUNTIME}
+SMALL = {
+    name: (b"\0asm" if name.endswith(".wasm") else b"// ") + name.encode() for name in _site.RUNTIME
+}
 FIRST_VIEW = 200_000
 MOST = 35e6
 RUNTIME_BYTES = 15e6
@@ -102,7 +104,7 @@ def test_versions_are_those_of_the_files(hdc: Hdc, package: Path, tmp_path: Path
     ]
     (tmp_path / "other").mkdir()
     for name in SMALL:
-        (tmp_path / "other" / name).write_bytes(b"// another")
+        (tmp_path / "other" / name).write_bytes(SMALL[name] + b"another")
     other = hdc("web", tmp_path / "c", "--runtime", tmp_path / "other", "--json").facts["version"]
     assert made[0] == made[1] != other
 
@@ -140,6 +142,9 @@ def test_what_is_no_package_is_refused(hdc: Hdc, package: Path, tmp_path: Path) 
     with tarfile.open(tmp_path / "other.tgz", "w:gz") as archive:
         archive.add(tmp_path / "bare", "package")
     assert_failed(hdc("web", tmp_path / "site", "--runtime", tmp_path / "other.tgz"), "has no ort")
+    for name, content in SMALL.items():
+        (tmp_path / "bare" / name).write_bytes(content[4:] if name.endswith(".wasm") else content)
+    assert_failed(hdc("web", tmp_path / "site", "--runtime", tmp_path / "bare"), "has no ort-wasm")
     assert hdc("web", tmp_path / "site", "--runtime", tmp_path / "gone").code == 2
     assert not (tmp_path / "site").exists()
 
@@ -157,3 +162,32 @@ def test_a_folder_is_not_written_over(hdc: Hdc, package: Path, tmp_path: Path) -
     assert (site / "photo.hdc").read_bytes() == b"mine"
     (tmp_path / "file").write_bytes(b"")
     assert hdc("web", tmp_path / "file", "--runtime", package).code == 2
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_what_is_in_the_way_is_told_before_anything_is_written(
+    hdc: Hdc, package: Path, tmp_path: Path, kind: str
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    if kind == "file":
+        (site / "page").write_bytes(b"mine")
+    elif kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        (site / "page").symlink_to(tmp_path / "elsewhere")
+    else:
+        (site / "index.html").mkdir()
+    assert_failed(hdc("web", site, "--runtime", package, "--force"), "cannot write")
+    assert len(list(site.iterdir())) == 1
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_is_left(
+    hdc: Hdc, package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.txt").write_bytes(b"mine")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").symlink_to(tmp_path / "mine.txt")
+    assert hdc("web", site, "--runtime", package, "--force").code == 0
+    assert not (site / "index.html").is_symlink()
+    assert (tmp_path / "mine.txt").read_bytes() == b"mine"

@@ -371,3 +371,61 @@ def test_it_works_without_a_network(browser: Chromium, tmp_path: Path) -> None:
     page.choose("#choose", kept("kept-15"))
     shown(page)
     agree(drawn(page), decompress(suite.read("kept-15"), device="cpu"))
+
+
+def test_a_newer_site_is_not_mixed_with_the_older_one(browser: Chromium, tmp_path: Path) -> None:
+    """The weights of a newer version are fetched, whatever is kept of the older one."""
+    write_site(tmp_path)
+    server, page = Server(tmp_path), browser.page()
+    page.open(server.address)
+    page.choose("#choose", kept("tile"))
+    shown(page)
+    page.wait("navigator.serviceWorker.controller?.state === 'activated'")
+    weights, listed = tmp_path / "weights/hdc/networks.8bit", tmp_path / "site.json"
+    whole, text = weights.read_bytes(), listed.read_text()
+    version = json.loads(text)["version"]
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    listed.write_text(text.replace(version, "aaaaaaaaaaaa"))
+    page.open(server.address)
+    page.choose("#choose", kept("tile"))
+    page.wait(FAULT)
+    assert "is not the one that was shipped" in page.run(FAULT)
+    weights.write_bytes(whole)
+    listed.write_text(text.replace(version, "bbbbbbbbbbbb"))
+    page.open(server.address)
+    page.choose("#choose", kept("tile"))
+    shown(page)
+    server.close()
+
+
+def test_other_pages_of_the_server_are_left_as_they_are(browser: Chromium, tmp_path: Path) -> None:
+    write_site(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "index.html").write_text("<!doctype html><title>another</title>")
+    server, page = Server(tmp_path), browser.page()
+    page.open(server.address)
+    page.wait("navigator.serviceWorker.controller?.state === 'activated'")
+    page.open(server.address)
+    assert page.run("crossOriginIsolated") is True
+    page.open(server.address + "other/index.html")
+    assert page.run("document.title") == "another"
+    assert page.run("crossOriginIsolated") is False
+    server.close()
+
+
+def test_what_is_closed_is_forgotten(page: Page, tmp_path: Path) -> None:
+    parts = packets.split(suite.read("kept-15"), 120)
+    paths = [tmp_path / f"{number}.packet" for number in range(len(parts))]
+    for path, part in zip(paths, parts, strict=True):
+        path.write_bytes(part)
+    page.choose("#choose", *paths[:2])
+    shown(page)
+    page.run("document.querySelector('.close').click()")
+    page.choose("#choose", paths[1])
+    page.wait(FAULT)
+    assert page.run(FAULT) == "the first packet is missing, without which there is no picture"
+    page.choose("#choose", kept("tiles-5x4"))
+    page.wait("document.querySelector('article[aria-label=\"tiles-5x4.hdc\"]')")
+    page.run("document.querySelector('article[aria-label=\"tiles-5x4.hdc\"] .close').click()")
+    page.choose("#choose", kept("tile"))
+    page.wait(f"{SHOWN} === 1 && {IDLE}")

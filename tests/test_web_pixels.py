@@ -168,6 +168,9 @@ def test_packets_make_the_same() -> None:
                 cases.append([*some, *random.sample(some, min(1, len(some)))])
             cases.append(whole[::-1])
             cases.append(whole[1:])
+            again = packets.split(suite.read(name), size + 1, parity=not parity)
+            cases.append([*whole[: random.randint(0, 3)], *again])
+            cases.append([*again[: random.randint(0, 3)], *whole])
     found = ask(
         {"what": "joined", "packets": [base64.b64encode(part).decode() for part in case]}
         for case in cases

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from hdcodec._errors import ExistsError
+from hdcodec.cli._files import tell
 
 T = TypeVar("T")
 
@@ -75,6 +77,10 @@ class Packets:
 
         for name, packet in zip(self.names, self.contents, strict=True):
             write_bytes(name, packet, force=self.force)
+        first = Path(self.names[0])
+        others = first.parent.glob(f"{escape(first.name.rsplit('.1-of-', 1)[0])}.*-of-*{SUFFIX}")
+        if stale := sorted({str(path) for path in others} - set(self.names)):
+            tell(f"hdc: warning: {', '.join(stale)}: not of these packets, from an earlier cut")
 
     @property
     def facts(self) -> dict[str, Any]:

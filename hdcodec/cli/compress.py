@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hdcodec._atomic import is_special
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import STREAM, Output, reading
 from hdcodec.cli._packets import BYTES, Cut, Packets, bare, parity
@@ -98,7 +99,7 @@ def command(
     rate |= options.given(max_side=max_side)
     chosen = options.of_family(model, "Encoding", family)
     target = Output.planned(source, output, ".hdc", force)
-    if cut is not None and target.streams:
+    if cut is not None and (target.streams or is_special(Path(target.name))):
         raise click.UsageError("Packets are named after the file: name an OUTPUT.")
     picture, input_bytes = load_picture(source, flatten, max_pixels, page)
 

@@ -2,7 +2,7 @@
 
 import { crc32 } from "./checksum.js";
 import { unpack } from "./container.js";
-import { CorruptError, HdcError, NotHdcError, TruncatedError } from "./errors.js";
+import { ChecksumError, CorruptError, HdcError, NotHdcError, TruncatedError } from "./errors.js";
 import { MAX_SIDE } from "./header.js";
 
 const MAGIC = [0xab, 0x50];
@@ -74,17 +74,56 @@ export function join(packets) {
     }
   }
   if (!images.size) throw new NotHdcError("there is no packet of an .hdc file");
-  const [own] = [...images.values()].sort((one, other) => numbers(other) - numbers(one));
+  const [most] = [...images.values()].sort((one, other) => numbers(other) - numbers(one));
+  const own = ofOneSize(most);
   const { count } = own[0];
-  const parts = rebuilt(own, count);
+  const ends = own.filter(({ number }) => number === count);
+  for (const end of ends.length ? ends : [null]) {
+    const some = own.filter((packet) => packet.number !== count || packet === end);
+    const { data, there } = whole(rebuilt(some, count));
+    try {
+      if (there === count) unpack(data, { maxPixels: MAX_SIDE ** 2 });
+      return { data, packets: there, count, dropped: packets.length - own.length };
+    } catch (fault) {
+      // the end may be that of another cut of the same file
+      if (!(fault instanceof ChecksumError) || end === ends[ends.length - 1]) throw fault;
+    }
+  }
+  throw new CorruptError("no packet ends the file");
+}
+
+/**
+ * Those packets of a file that was cut twice, into as many but of other sizes, that most are of;
+ * the last one, which is shorter, may be of either.
+ * @param {Packet[]} own
+ */
+function ofOneSize(own) {
+  const sizeOf = (/** @type {Packet} */ { number, content }) =>
+    content.length - (number === PARITY ? LENGTH_BYTES : 0);
+  const isLast = (/** @type {Packet} */ { number, count }) => number === count;
+  /** @type {Map<number, Set<number>>} */
+  const found = new Map();
+  for (const packet of own) {
+    if (isLast(packet)) continue;
+    const size = sizeOf(packet);
+    found.set(size, (found.get(size) ?? new Set()).add(packet.number));
+  }
+  if (found.size < 2) return own;
+  const [[most]] = [...found].sort(([, one], [, other]) => other.size - one.size);
+  return own.filter((p) => sizeOf(p) === most || (isLast(p) && sizeOf(p) < most));
+}
+
+/**
+ * What is there up to the first gap, and how many packets that are.
+ * @param {Map<number, Uint8Array>} parts
+ */
+function whole(parts) {
   let there = 0;
   while (parts.has(there + 1)) there++;
   if (!there) {
     throw new TruncatedError("the first packet is missing, without which there is no picture");
   }
-  const data = joined(Array.from({ length: there }, (_, k) => part(parts, k + 1)));
-  if (there === count) unpack(data, { maxPixels: MAX_SIDE ** 2 });
-  return { data, packets: there, count, dropped: packets.length - own.length };
+  return { data: joined(Array.from({ length: there }, (_, k) => part(parts, k + 1))), there };
 }
 
 /** @param {Packet[]} own */

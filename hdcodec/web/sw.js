@@ -4,7 +4,10 @@
  */
 
 const scope = /** @type {any} */ (globalThis);
-const STORE = `hdc-${scope.location.search.slice(1)}`;
+const FOLDER = new URL("./", scope.location).pathname;
+/** Stores of this site begin so; another one on the same server has its own. */
+const STORES = `hdc ${FOLDER} `;
+const STORE = STORES + scope.location.search.slice(1);
 const LIST = "site.json";
 /** Bytes of a file that is stored before it is asked for. */
 const SMALL = 200_000;
@@ -24,9 +27,22 @@ async function install() {
 
 /** Only the newest version is kept. */
 async function activate() {
-  const old = (await caches.keys()).filter((name) => name.startsWith("hdc-") && name !== STORE);
+  const old = (await caches.keys()).filter((name) => name.startsWith(STORES) && name !== STORE);
   await Promise.all(old.map((name) => caches.delete(name)));
   await scope.clients.claim();
+}
+
+/** @type {Promise<Set<string>> | null} */
+let own = null;
+
+/** What is part of the site; all else on the server is let through as it is. */
+function listed() {
+  own ??= caches
+    .open(STORE)
+    .then((store) => store.match(LIST))
+    .then((found) => found?.json())
+    .then((list) => new Set(["", LIST, ...Object.keys(list?.files ?? {})]));
+  return own;
 }
 
 /**
@@ -58,6 +74,10 @@ scope.addEventListener("install", (/** @type {any} */ event) => event.waitUntil(
 scope.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(activate()));
 scope.addEventListener("fetch", (/** @type {any} */ event) => {
   const { request } = event;
-  if (request.method !== "GET" || new URL(request.url).origin !== scope.location.origin) return;
-  event.respondWith(answer(request).then(isolated));
+  const { origin, pathname } = new URL(request.url);
+  if (request.method !== "GET" || origin !== scope.location.origin) return;
+  const path = pathname.startsWith(FOLDER) ? pathname.slice(FOLDER.length) : null;
+  const answered = async () =>
+    path !== null && (await listed()).has(path) ? isolated(await answer(request)) : fetch(request);
+  event.respondWith(answered());
 });

@@ -97,6 +97,7 @@ export class Card {
     this.say("Reading", true);
     try {
       const found = await this.decoder.open(this.key, bytes, partial);
+      if (!found) return false; // it was closed meanwhile
       this.size = { width: found.width, height: found.height };
       this.facts(found, note);
     } catch (fault) {

@@ -52,41 +52,54 @@ function card(key, name) {
 async function take(files) {
   fault(null);
   const originals = [];
+  const images = /** @type {Set<string>} */ (new Set());
   for (const file of files) {
     try {
       const start = new Uint8Array(await file.slice(0, START_BYTES).arrayBuffer());
       const known = isPacket(start) || MAGIC.every((byte, at) => start[at] === byte);
       if (!known && file.type.startsWith("image/")) originals.push(file);
-      else await open(file, known ? MAX_FILE_BYTES + 1 : START_BYTES);
+      else await open(file, known ? MAX_FILE_BYTES + 1 : START_BYTES, images);
     } catch {
       fault(new Error(`${file.name} cannot be read`));
     }
   }
+  images.forEach(joined);
   for (const file of originals) await compare(file);
 }
 
 /**
  * @param {File} file
  * @param {number} most bytes that are read of it
+ * @param {Set<string>} images whose packets have come
  */
-async function open(file, most) {
+async function open(file, most, images) {
   const bytes = new Uint8Array(await file.slice(0, most).arrayBuffer());
-  if (isPacket(bytes)) collect(bytes);
+  if (isPacket(bytes)) images.add(collect(bytes));
   else card(`${file.name} ${file.size} ${file.lastModified}`, file.name).open(bytes, false);
 }
 
 /**
- * One more packet of an image.
+ * One more packet of an image, whose id it gives; what came before its card was closed is forgotten.
  * @param {Uint8Array} packet
  */
 function collect(packet) {
   const digits = (/** @type {number} */ byte) => byte.toString(16).padStart(2, "0");
   const image = Array.from(packet.subarray(2, 5), digits).join("");
-  const all = [...(packets.get(image) ?? []), packet];
-  packets.set(image, all);
+  const shown = cards.get(`packets ${image}`);
+  const earlier = shown && !shown.element.isConnected ? [] : (packets.get(image) ?? []);
+  if (!earlier.length) cards.delete(`packets ${image}`);
+  packets.set(image, [...earlier, packet]);
+  return image;
+}
+
+/**
+ * Show what the packets of an image make.
+ * @param {string} image
+ */
+function joined(image) {
   const place = card(`packets ${image}`, `Packets of ${image}`);
   try {
-    const { data, packets: there, count } = join(all);
+    const { data, packets: there, count } = join(packets.get(image) ?? []);
     place.open(data, there < count, `${there} of ${count}`);
   } catch (fault) {
     place.fault(fault);
@@ -139,7 +152,8 @@ async function openNamed(place) {
 async function keep() {
   const { serviceWorker } = navigator;
   if (!serviceWorker) return;
-  const { version } = await (await fetched(new URL("../site.json", import.meta.url))).json();
+  const list = new URL("../site.json", import.meta.url);
+  const { version } = await (await fetched(list, { cache: "no-cache" })).json();
   await serviceWorker.register(new URL(`../sw.js?${version}`, import.meta.url));
 }
 

@@ -11,7 +11,7 @@ export class SiteError extends Error {
 
 const ROOT = new URL("../", import.meta.url);
 const LIST = "site.json";
-const STORES = "hdc-";
+const STORES = `hdc ${ROOT.pathname} `;
 
 /**
  * What `hdc web` says of the site: files by path with their sizes; what each model takes; a picture
@@ -40,7 +40,7 @@ export class Site {
 
   /** The site as it is now; without a network as it was stored. */
   static async open() {
-    const response = await fetched(new URL(LIST, ROOT));
+    const response = await fetched(new URL(LIST, ROOT), { cache: "no-cache" });
     /** @type {List} */
     const list = await response.json();
     const store = globalThis.caches ? await caches.open(STORES + list.version) : null;
@@ -71,7 +71,7 @@ export class Site {
    * @param {number} size
    */
   async received(path, size) {
-    const address = new URL(path, ROOT);
+    const address = new URL(`${path}?${this.list.version}`, ROOT); // no store has another of it
     const kept = await this.store?.match(address);
     const data = await this.collected(kept ?? (await fetched(address)), size);
     if (data.length !== size) {
@@ -119,11 +119,12 @@ export class Site {
 /**
  * Throws SiteError where there is none.
  * @param {URL} address of the same origin
+ * @param {RequestInit} [options]
  */
-export async function fetched(address) {
+export async function fetched(address, options) {
   const refusal = (/** @type {unknown} */ reason) =>
     new SiteError(`${address.pathname} cannot be fetched: ${reason}`);
-  const response = await fetch(address, { redirect: "error" }).catch((fault) => {
+  const response = await fetch(address, { redirect: "error", ...options }).catch((fault) => {
     throw refusal(fault.message);
   });
   if (!response.ok) throw refusal(response.status);

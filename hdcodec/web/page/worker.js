@@ -33,6 +33,8 @@ class Superseded extends Error {}
 
 const opened = /** @type {Map<string, Opened>} */ (new Map());
 const wanted = /** @type {Map<string, number>} */ (new Map());
+/** Files whose tasks are not wanted any more. */
+const forgotten = /** @type {Set<string>} */ (new Set());
 const scope = /** @type {any} */ (globalThis);
 let engine = /** @type {Promise<Engine> | null} */ (null);
 let last = Promise.resolve();
@@ -99,7 +101,9 @@ function known(key) {
 /** @param {Task} task */
 async function done(task) {
   try {
+    if (forgotten.has(task.key)) throw new Superseded();
     const found = await TASKS[task.task](task);
+    if (forgotten.has(task.key)) opened.delete(task.key);
     scope.postMessage({ number: task.number, found }, found?.rgba ? [found.rgba.buffer] : []);
   } catch (fault) {
     const { number } = task;
@@ -121,6 +125,7 @@ function told(fault) {
 
 scope.onmessage = (/** @type {{ data: Task }} */ { data }) => {
   if (data.task === "forget") {
+    forgotten.add(data.key);
     opened.delete(data.key);
     wanted.delete(data.key);
     return;
