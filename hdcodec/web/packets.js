@@ -78,6 +78,7 @@ export function join(packets) {
   const own = ofOneSize(most);
   const { count } = own[0];
   const ends = own.filter(({ number }) => number === count);
+  let wrong = null;
   for (const end of ends.length ? ends : [null]) {
     const some = own.filter((packet) => packet.number !== count || packet === end);
     const { data, there } = whole(rebuilt(some, count));
@@ -85,11 +86,11 @@ export function join(packets) {
       if (there === count) unpack(data, { maxPixels: MAX_SIDE ** 2 });
       return { data, packets: there, count, dropped: packets.length - own.length };
     } catch (fault) {
-      // the end may be that of another cut of the same file
-      if (!(fault instanceof ChecksumError) || end === ends[ends.length - 1]) throw fault;
+      if (!(fault instanceof ChecksumError)) throw fault;
+      wrong = fault; // the end may be that of another cut of the same file
     }
   }
-  throw new CorruptError("no packet ends the file");
+  throw wrong;
 }
 
 /**
