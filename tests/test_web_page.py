@@ -290,6 +290,16 @@ def test_packets_join_as_they_arrive(page: Page, tmp_path: Path) -> None:
     agree(drawn(page), decompress(whole, device="cpu"))
 
 
+def test_a_picture_in_tiles_is_what_python_makes_of_it(
+    page: Page, astronaut: Image.Image, codec: Codec, tmp_path: Path
+) -> None:
+    data = codec.compress(astronaut.resize((1300, 900)), quality=20, protect="none")
+    (tmp_path / "big.hdc").write_bytes(data)
+    page.choose("#choose", tmp_path / "big.hdc")
+    shown(page)
+    agree(drawn(page), codec.decompress(data))
+
+
 # ---- the page ----
 
 
