@@ -90,9 +90,7 @@ def test_seams_are_invisible(
     codec: Codec, astronaut: Image.Image, quality: int, kept: int | None, fidelity: float
 ) -> None:
     assert len(tiles(512, 512, SMALL)) == 4
-    data = codec.compress(
-        astronaut, quality=quality, kept=kept, verify=False, protect="none"
-    )
+    data = codec.compress(astronaut, quality=quality, kept=kept, verify=False, protect="none")
     whole = array(codec.decompress(data, fidelity=fidelity))
     gap = np.abs(array(of_area(codec, SMALL).decompress(data, fidelity=fidelity)) - whole)
     assert gap.max() <= WORST

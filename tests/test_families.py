@@ -110,9 +110,7 @@ def test_one_codec_refuses_files_of_another_model(small_coffee: Image.Image) -> 
         hdcodec.Codec(device="cpu").decompress(data)
 
 
-def test_the_commands_know_it(
-    commands: Hdc, small_coffee: Image.Image, tmp_path: Path
-) -> None:
+def test_the_commands_know_it(commands: Hdc, small_coffee: Image.Image, tmp_path: Path) -> None:
     small_coffee.save(tmp_path / "a.png")
     made = commands(
         "compress", tmp_path / "a.png", "--model", "blocks", "--brighter", 3, "-q", 100, "--json"

@@ -44,9 +44,11 @@ def error(picture: Image.Image, original: Image.Image, place: tuple[int, ...]) -
 
 def grids() -> st.SearchStrategy[np.ndarray]:
     return st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32)).map(
-        lambda drawn: np.random.default_rng(drawn[2])
-        .choice([0, 0, 0, 5, -20, 20, 7], drawn[:2])
-        .astype(np.int8)
+        lambda drawn: (
+            np.random.default_rng(drawn[2])
+            .choice([0, 0, 0, 5, -20, 20, 7], drawn[:2])
+            .astype(np.int8)
+        )
     )
 
 
@@ -150,9 +152,7 @@ def test_a_region_is_better_and_the_rest_is_not(codec: Codec, astronaut: Image.I
     assert error(shown, astronaut, corner) > 0.95 * error(before, astronaut, corner)
 
 
-def test_files_without_a_map_are_of_the_first_version(
-    codec: Codec, astronaut: Image.Image
-) -> None:
+def test_files_without_a_map_are_of_the_first_version(codec: Codec, astronaut: Image.Image) -> None:
     plain = codec.compress(astronaut, quality=30, protect="none")
     assert unpack(plain).header.version == 1
     nothing = codec.compress(astronaut, quality=30, protect="none", regions=[(0, 0, 9, 9, 0)])

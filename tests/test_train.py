@@ -1,7 +1,6 @@
 """Training: every stage for a few steps on two photographs, and what comes out of it."""
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -15,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from click.testing import CliRunner
+from metric_weights import shared_weights
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load
@@ -49,12 +49,7 @@ State = dict[str, Tensor]
 
 @pytest.fixture(scope="session")
 def metric_weights() -> Path:
-    """LPIPS weights of the alex net."""
-    beside = Path(__file__).parents[2] / "shared" / "weights"
-    folder = Path(os.environ.get("HDC_METRIC_WEIGHTS", beside))
-    if not folder.is_dir():
-        pytest.skip("no trained metric weights: HDC_METRIC_WEIGHTS names their folder")
-    return folder
+    return shared_weights()
 
 
 @pytest.fixture(scope="session")

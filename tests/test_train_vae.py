@@ -238,9 +238,14 @@ def test_the_average_alone_is_a_start(
     train("vae", max_steps=1, **options)
     pieces, out = script("research/gpu/pieces.py"), tmp_path / "start.pt"
     CliRunner().invoke(pieces.main, f"start {tmp_path / 'vae.pt'} {out}", catch_exceptions=False)
-    model, whole = vae.load_vae(out, sizes), vae.load_vae(tmp_path / "vae.pt", sizes)
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, whole.state_dict()[name].half().float()), name
+    few, joined = tmp_path / "few", tmp_path / "joined.pt"
+    for line in (f"split --average {tmp_path / 'vae.pt'} {few}", f"join {few} {few / 'vae.pt'}"):
+        CliRunner().invoke(pieces.main, line, catch_exceptions=False)
+    (few / "vae.pt").rename(joined)
+    whole = vae.load_vae(tmp_path / "vae.pt", sizes).state_dict()
+    for model in (vae.load_vae(out, sizes), vae.load_vae(joined, sizes)):
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, whole[name].half().float()), name
 
 
 def test_the_table_has_a_line_for_each_noise(

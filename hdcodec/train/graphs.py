@@ -114,9 +114,7 @@ def tensor_places(safetensors: bytes) -> dict[str, tuple[int, int]]:
     return {name: (8 + size + first, end - first) for name, (first, end) in spans.items()}
 
 
-def _without_weights(
-    exported: bytes, places: dict[str, tuple[int, int]], content: str
-) -> bytes:
+def _without_weights(exported: bytes, places: dict[str, tuple[int, int]], content: str) -> bytes:
     """A graph whose weights are elsewhere, optimised while they are inputs, which no optimiser
     folds into anything."""
     from onnx import TensorProto, helper, load_from_string

@@ -20,6 +20,7 @@ from hdcodec.weights import read_folder
 
 from .data import Batches, Crops, read_photos
 from .diffuse import diffusion_views, start_diffusion
+from .draw import Drawing
 from .export import export
 from .latents import CachedLatents, Frozen, load_frozen
 from .loop import Settings, Trainer
@@ -27,7 +28,7 @@ from .precision import compute_type
 from .realism import Realism
 from .restore import restore
 from .samples import hdc_views, write_samples
-from .stages import STAGES
+from .stages import STAGES, Judges
 from .vae import start_vae, vae_views
 
 ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
@@ -139,25 +140,25 @@ def prepare(
     around: Mapping[str, Frozen] | None = None,
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses. `players` are
-    discriminators to go on with, `around` what else the loss is given, by name."""
+    discriminators to go on with, if the stage has the same, `around` what else the loss is given,
+    by name."""
     plan = STAGES[stage]
     model.requires_grad_(False)
     learning: list[nn.Module] = [model.get_submodule(name) for name in plan.parts]
     for module in learning:
         module.requires_grad_(True)
     lpips = _lpips(metric_weights, settings.device)
-    judged = plan.realism or plan.dists
-    dists = _dists(metric_weights, settings.device) if judged else None
-    realism = _realism(dists, settings.device) if plan.realism and dists else None
+    dists = None if plan.judges is None else _dists(metric_weights, settings.device)
     if settings.kernels:
         from .fused import fuse
 
         fuse(lpips, dists)
-    if realism is not None and players:
-        realism.players().load_state_dict(players)
-    loss = plan.loss(model, lpips, realism or dists, **(around or {}))
+    judges = None if dists is None else _judges(plan.judges, dists, model, settings.device)
+    aside = judges.players() if isinstance(judges, Realism | Drawing) else None
+    if aside is not None and players and players.keys() == aside.state_dict().keys():
+        aside.load_state_dict(players)
+    loss = plan.loss(model, lpips, judges, **(around or {}))
     trained = [p for module in learning for p in module.parameters()]
-    aside = None if realism is None else realism.players()
     if aside is not None:
         trained += aside.parameters()
     return Trainer(stage, model, trained, loss, crops, settings, aside)
@@ -176,10 +177,15 @@ def _dists(metric_weights: Path | None, device: str) -> DISTS:
     return dists.eval().requires_grad_(False)
 
 
-def _realism(dists: DISTS, device: str) -> Realism:
-    module = Realism(dists)
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return module
+def _judges(kind: type[Judges] | None, dists: DISTS, model: nn.Module, device: str) -> Judges:
+    if kind is Realism:
+        judges: Judges = Realism(dists)
+    elif kind is Drawing and isinstance(model, HdcModel):
+        judges = Drawing(dists, model.cfg)
+    else:
+        return dists
+    judges.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return judges
 
 
 def _origin(stage: str, out: Path, init: Path | None) -> Path | None:

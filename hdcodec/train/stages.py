@@ -1,15 +1,18 @@
 """What each stage trains, by which loss and how fast.
 
-The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`; so do
-`vae`, `diffuse` and `finish`. Only the named parts of the model learn in a stage; everything else
-is frozen.
+The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`,
+`draw`; so do `vae`, `diffuse` and `finish`. Only the named parts of the model learn in a stage;
+everything else is frozen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hdcodec.perceptual import DISTS
+
 from .diffuse import diffuse_loss, finish_loss
+from .draw import Drawing, draw_loss
 from .losses import (
     MakeLoss,
     drv1_loss,
@@ -19,13 +22,17 @@ from .losses import (
     vq_loss,
     whole_loss,
 )
+from .realism import Realism
 from .vae import vae_loss
+
+Judges = Realism | Drawing | DISTS
+"""What a loss is given beside LPIPS; the first two have discriminators."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The parts of the model that learn, the loss, and the peak learning rate; whether it needs
-    `Realism`, and whether the loss is the same from first to last; whether it needs DISTS alone.
+    """The parts of the model that learn, the loss, and the peak learning rate; which judges the
+    loss needs beside LPIPS, if any, and whether it is the same from first to last.
 
     `model` is which of the models it trains; `frozen` whether its loss needs the `Frozen` networks
     around it, `latents` whether it is given their latents in place of pictures."""
@@ -33,9 +40,8 @@ class Stage:
     parts: tuple[str, ...]
     loss: MakeLoss
     lr: float = 1e-3
-    realism: bool = False
+    judges: type[Judges] | None = None
     steady: bool = False
-    dists: bool = False
     model: str = "hdc"
     frozen: bool = False
     latents: bool = False
@@ -43,18 +49,20 @@ class Stage:
 
 _FUSION = ("enhancer", "predictor", "vq_decoder", "lic_features")
 _DECODER = ("lic.synthesis", "condition", "denoisers", *_FUSION)
+_DRAWING = ("vq_decoder", "lic_features", "predictor", "denoisers.1")
 
 STAGES: dict[str, Stage] = {
     "lic": Stage(("lic",), lic_loss),
     "vq": Stage(("vq_encoder", "codebook", "vq_decoder", "lic_features"), vq_loss),
     "prior": Stage(("prior", "predictor"), prior_loss),
     "drv1": Stage(("drv_encoder", *_FUSION), drv1_loss, 6e-4),
-    "drv2": Stage(("condition", "denoisers", *_FUSION), drv2_loss, 5e-4, realism=True),
-    "joint": Stage(_DECODER, drv2_loss, 3e-4, realism=True),
+    "drv2": Stage(("condition", "denoisers", *_FUSION), drv2_loss, 5e-4, judges=Realism),
+    "joint": Stage(_DECODER, drv2_loss, 3e-4, judges=Realism),
     "whole": Stage(
-        ("lic", "prior", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, True, True
+        ("lic", "prior", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, Realism, True
     ),
-    "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, dists=True, model="vae"),
+    "draw": Stage(_DRAWING, draw_loss, 4e-4, Drawing, True),
+    "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, judges=DISTS, model="vae"),
     "diffuse": Stage(
         ("reconstruction", "denoiser"),
         diffuse_loss,
@@ -65,6 +73,6 @@ STAGES: dict[str, Stage] = {
         latents=True,
     ),
     "finish": Stage(
-        ("denoiser",), finish_loss, 4e-4, steady=True, dists=True, model="diffusion", frozen=True
+        ("denoiser",), finish_loss, 4e-4, steady=True, judges=DISTS, model="diffusion", frozen=True
     ),
 }

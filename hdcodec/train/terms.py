@@ -130,11 +130,15 @@ def both_errors(
 
 
 def decode(
-    model: HdcModel, x: Tensor, generator: torch.Generator, below: int = QUALITIES
+    model: HdcModel,
+    x: Tensor,
+    generator: torch.Generator,
+    below: int = QUALITIES,
+    power: float = 1.0,
 ) -> Decoded:
-    """What the LIC stream makes of a batch at random maps of qualities (under `below`), its encoder
-    and entropy networks frozen."""
-    qindex = random_map(x, generator, below)
+    """What the LIC stream makes of a batch at random maps of qualities (under `below`, with a
+    `power` above 1 low ones more often), its encoder and entropy networks frozen."""
+    qindex = random_map(x, generator, below, power)
     with torch.no_grad():
         coded = model.lic.code(x, qindex)
     base, features = model.lic.decode(coded.latent, qindex)

@@ -1,6 +1,6 @@
 """Checkpoints in pieces, for ways that let only small files through.
 
-    python research/gpu/pieces.py split CHECKPOINT FOLDER    # FOLDER/vae.pt.00, .01, ...
+    python research/gpu/pieces.py split [--average] CHECKPOINT FOLDER   # FOLDER/vae.pt.00, ...
     python research/gpu/pieces.py join FOLDER CHECKPOINT
     python research/gpu/pieces.py start CHECKPOINT OUT       # the averaged model alone, to --init
 
@@ -31,12 +31,13 @@ def main() -> None:
 @main.command()
 @click.argument("checkpoint", type=click.Path(exists=True, path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
-def split(checkpoint: Path, folder: Path) -> None:
+@click.option("--average", is_flag=True, help="Only the averaged model, as `start` writes it.")
+def split(checkpoint: Path, folder: Path, average: bool) -> None:
     """Write the pieces of CHECKPOINT into FOLDER."""
     state, buffer = load(checkpoint), io.BytesIO()
     state["average"] = each(state["average"], Tensor.half)
     state["optimizer"] = each(state["optimizer"], Tensor.bfloat16)
-    torch.save(state, buffer)
+    torch.save({"average": state["average"]} if average else state, buffer)
     data = buffer.getvalue()
     folder.mkdir(parents=True, exist_ok=True)
     for number, at in enumerate(range(0, len(data), PIECE)):

@@ -19,7 +19,9 @@ MAX_SIZE = 4096
 
 @dataclass(frozen=True)
 class Config:
-    """Channel counts and depths; `latent` at 1/16, `hyper` at 1/64 of the picture's side."""
+    """Channel counts and depths; `latent` at 1/16, `hyper` at 1/64 of the picture's side.
+
+    `textures` is at how many scales noise enters the VQ decoder: 1/4, and 1/8."""
 
     latent: int = 96
     hyper: int = 32
@@ -44,6 +46,7 @@ class Config:
     decoder_depth: int = 5
     decoder_detail: int = 144
     decoder_detail_depth: int = 7
+    textures: int = 2
 
     def to_dict(self) -> dict[str, int]:
         """All sizes by name."""
@@ -51,7 +54,11 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
-        """A configuration from `to_dict`'s result; raises ValueError on anything else."""
+        """A configuration from `to_dict`'s result; raises ValueError on anything else.
+
+        The first weights are older than noise at 1/8, which they do not name.
+        """
+        values = {"textures": 1} | values
         known = {f.name for f in fields(cls)}
         if unknown := set(values) - known:
             raise ValueError(f"unknown model size: {', '.join(sorted(unknown))}")

@@ -16,8 +16,9 @@ from .config import Config
 from .fixed import FixedNet, Layer, mixer
 from .layers import Pointwise
 
-NOISE_FOLD = 8
-"""Noise at 1/32 with 2 * drv channels is laid out at 1/4 with a 64th of them."""
+NOISE_FOLDS = (8, 4)
+"""Noise at 1/32 with 2 * drv channels is laid out at 1/4 with a 64th of them, and at 1/8 with a
+sixteenth."""
 
 
 class VqEncoder(nn.Module):
@@ -108,15 +109,26 @@ class Texture(nn.Module):
     positions apart (per-layer noise of StyleGAN, Karras et al. 2019, with a strength by place).
     """
 
-    def __init__(self, channels: int, noise: int) -> None:
+    def __init__(self, channels: int, noise: int, fold: int) -> None:
         super().__init__()
+        self.fold = fold
         self.strength = Pointwise(channels, channels)
-        self.noise = Pointwise(noise, channels, bias=False)
+        self.noise = Pointwise(noise // fold**2, channels, bias=False)
         nn.init.zeros_(self.noise.weight)
 
+    @torch.no_grad()
+    def wake(self, strength: float) -> None:
+        """Noise of this strength everywhere, to begin to learn with: since noise and its negative
+        are as likely, a strength of 0 is where no gradient leads away from."""
+        self.strength.weight.zero_()
+        nn.init.constant_(self.strength.bias, strength)  # type: ignore[arg-type]
+        nn.init.normal_(self.noise.weight, std=self.noise.in_channels**-0.5)
+
     def forward(self, x: Tensor, noise: Tensor, fidelity: Tensor) -> Tensor:
-        """`x` N x channels x H x W, `noise` N x noise x H x W, `fidelity` N x 1 x 1 x 1."""
-        y: Tensor = x + (1 - fidelity) * self.strength(x) * self.noise(noise)
+        """`x` N x channels x H x W, `noise` N x noise x H/fold x W/fold, `fidelity` N x 1 x 1 x
+        1."""
+        grain = self.noise(F.pixel_shuffle(noise, self.fold))
+        y: Tensor = x + (1 - fidelity) * self.strength(x) * grain
         return y
 
 
@@ -163,7 +175,13 @@ class VqDecoder(nn.Module):
         self.detail_fix = nn.ModuleList(Correction(d, lic8) for _ in range(2))
         self.head = PixelHead(d)
         self.fused_head = PixelHead(d, zero=True, depth=cfg.head_depth)
-        self.grain = Texture(self.fused_head.at_quarter.in_channels, 2 * cfg.drv // NOISE_FOLD**2)
+        channels = (self.fused_head.at_quarter.in_channels, d)
+        textures = [
+            Texture(count, 2 * cfg.drv, fold)
+            for count, fold in zip(channels, NOISE_FOLDS, strict=True)
+        ]
+        self.grain = textures[0]
+        self.coarse_grain = textures[1] if cfg.textures > 1 else None
 
     def forward(
         self,
@@ -183,11 +201,13 @@ class VqDecoder(nn.Module):
             x = block(x)
         x = self.up(self.coarse_fix[1](x, sixteenth, fidelity))
         x = self.detail_fix[0](x, eighth, fidelity)
+        if noise is not None and self.coarse_grain is not None:
+            x = self.coarse_grain(x, noise, fidelity)
         for block in self.detail:
             x = block(x)
         x = self.fused_head.quarter(self.detail_fix[1](x, eighth, fidelity))
         if noise is not None:
-            x = self.grain(x, F.pixel_shuffle(noise, NOISE_FOLD), fidelity)
+            x = self.grain(x, noise, fidelity)
         y: Tensor = x_lic + self.fused_head.pixels(x)
         return y
 

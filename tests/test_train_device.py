@@ -1,0 +1,79 @@
+"""What stages ask of a device, tried on one that computes nothing: a step that is recorded on a GPU
+may neither wait for a number nor take one from outside."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.sprdiff.config import DiffusionConfig, VaeConfig
+from hdcodec.models.sprdiff.diffusion import Diffusion
+from hdcodec.models.sprdiff.vae import Vae
+from hdcodec.train.latents import Frozen
+from hdcodec.train.loop import Settings
+from hdcodec.train.run import prepare
+from hdcodec.train.stages import STAGES
+
+BATCH, SIDE = 4, 64
+RECORDED = [name for name, stage in STAGES.items() if stage.steady]
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """torch's device `meta`, with random numbers of its own as a GPU has, and no autocast, which it
+    does not know; nor are weights looked at before the first step."""
+    known = torch.autocast
+    monkeypatch.setattr(
+        torch, "autocast", lambda d, *a, **k: nullcontext() if d == "meta" else known(d, *a, **k)
+    )
+    monkeypatch.setattr("hdcodec.train.draws._source", lambda like, generator: None)
+    monkeypatch.setattr("hdcodec.train.draw.wake", lambda model: None)
+    return torch.device("meta")
+
+
+class Nothing:
+    """Batches that are never asked for."""
+
+    batch = BATCH
+
+    def __call__(self, step: int) -> Tensor:
+        raise NotImplementedError
+
+
+def networks(kind: str, hdc: Config) -> tuple[nn.Module, Frozen]:
+    """Small ones of a stage's model, and what may lie around them."""
+    vae = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1))
+    sizes = DiffusionConfig(
+        decoded=hdc.latent, latent=8, trunk_width=16, trunk_depth=1, width=16, deep_width=16
+    )
+    made = {"hdc": HdcModel(hdc), "vae": vae, "diffusion": Diffusion(sizes)}
+    return made[kind], Frozen(HdcModel(hdc).lic, vae)
+
+
+@pytest.mark.parametrize("stage", RECORDED)
+def test_a_step_that_is_recorded_keeps_to_its_device(
+    stage: str, nowhere: torch.device, random_weights: Path, tiny_config: Config, tmp_path: Path
+) -> None:
+    plan = STAGES[stage]
+    model, frozen = networks(plan.model, tiny_config)
+    around = {"frozen": frozen.to(nowhere)} if plan.frozen else {}
+    settings = Settings(out=tmp_path, minutes=1, device="meta", optimizer="muon")
+    trainer = prepare(stage, model.to(nowhere), Nothing(), settings, random_weights, around=around)
+    channels, side = (tiny_config.latent + 8, SIDE // 16) if plan.latents else (3, SIDE)
+    batch = torch.rand(BATCH, channels, side, side, device=nowhere)
+    figures: dict[str, Any] = dict(trainer._update(batch, torch.Generator().manual_seed(0)))
+    assert {value.device for value in figures.values()} == {nowhere}
+
+
+def test_what_a_recorded_step_must_not_do_is_noticed(nowhere: torch.device) -> None:
+    x = torch.rand(4, device=nowhere)
+    for fault in (lambda: float(x.sum()), lambda: x[x > 0], lambda: x + torch.ones(4)):
+        with pytest.raises((RuntimeError, NotImplementedError)):
+            fault()
