@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdcodec.models.hdc.blocks import Block, down, stack, up
+from hdcodec.models.hdc.coding import interpolate, spread
 from hdcodec.models.hdc.layers import Pointwise
-from hdcodec.models.hdc.lic import interpolate, spread
 from hdcodec.models.noise import noise
 
 from .config import DiffusionConfig
