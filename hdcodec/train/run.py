@@ -21,13 +21,15 @@ from hdcodec.weights import read_folder
 from .data import Batches, Crops, read_photos
 from .diffuse import diffusion_views, start_diffusion
 from .export import export
-from .latents import CachedLatents, Frozen, load_frozen
+from .latents import CachedLatents, load_frozen
 from .loop import Settings, Trainer
 from .precision import compute_type
 from .realism import Realism
 from .restore import restore
 from .samples import hdc_views, write_samples
+from .semantic import semantic_views, start_semantic
 from .stages import STAGES
+from .teacher import load_teacher
 from .vae import start_vae, vae_views
 
 ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
@@ -36,11 +38,20 @@ ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
 
 class Trained(NamedTuple):
     """A model: what its training begins with, given a checkpoint or a folder of weights (or none),
-    sizes (or none) and crops; and what a sheet of samples shows of a picture, given it, and what
-    is frozen around it where there is such."""
+    sizes (or none) and crops; what a sheet of samples shows of a picture; and how the networks are
+    loaded that are frozen around it, where there are such: both functions are given them, too."""
 
-    start: Callable[[Path | None, Any, Crops], nn.Module]
+    start: Callable[..., nn.Module]
     views: Callable[..., list[Tensor]]
+    frozen: Callable[..., nn.Module] | None = None
+
+
+NEEDED = {
+    "vae": "the checkpoint of a VAE",
+    "semantic": "the checkpoint of a semantic encoder",
+    "teacher": "the weights of a teacher",
+}
+"""What frozen networks are loaded from, by the names of options."""
 
 
 def train(
@@ -63,6 +74,8 @@ def train(
     seed: int = 0,
     config: Any = None,
     vae: Path | None = None,
+    semantic: Path | None = None,
+    teacher: Path | None = None,
     views: int = 2,
     sigma: float | None = None,
     **settings: Any,
@@ -70,10 +83,10 @@ def train(
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
     `init` is a checkpoint or a folder of weights to begin from, `config` the sizes of the networks,
-    those of the stage's model by default. The stages of a diffusion need the checkpoint of a `vae`;
-    `diffuse` encodes `views` crops of every photo, `sigma` is the noise that samples begin with.
-    Other `settings` are fields of `Settings`. Raises ValueError for what the device cannot do, and
-    where a stage lacks its VAE.
+    those of the stage's model by default. `vae`, `semantic` and `teacher` are what stages load that
+    name them in `needs`. Stages in latents encode `views` crops of every photo; `sigma` is the
+    noise that samples of a diffusion begin with. Other `settings` are fields of `Settings`. Raises
+    ValueError for what the device cannot do, and where a stage lacks what it needs.
     """
     _check_precision(device, copies, kernels)
     _set_up_torch(seed, threads)
@@ -82,7 +95,8 @@ def train(
     own, plan = out / f"{stage}.pt", STAGES[stage]
     origin = own if resume and own.exists() else _origin(stage, out, init)
     trained = MODELS[plan.model]
-    model = trained.start(origin, config, crops)
+    around = _frozen(stage, {"vae": vae, "semantic": semantic, "teacher": teacher}, device)
+    model = trained.start(origin, config, crops, **around)
     if sigma is not None:
         model.get_buffer("sigma").fill_(sigma)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -97,7 +111,6 @@ def train(
         kernels=kernels,
         **settings,
     )
-    around = {"frozen": _frozen(stage, vae, device)} if plan.frozen else {}
     batches = CachedLatents(crops, around["frozen"], views) if plan.latents else crops
     trainer = prepare(stage, model, batches, chosen, metric_weights, _players(origin), around)
     average = trainer.run().cpu().eval()
@@ -106,10 +119,14 @@ def train(
     write_samples(shown_by, shown, out / f"{stage}.png")
 
 
-def _frozen(stage: str, vae: Path | None, device: str) -> Frozen:
-    if vae is None:
-        raise ValueError(f"the stage {stage} needs the checkpoint of a VAE")
-    return load_frozen(vae, device)
+def _frozen(stage: str, given: Mapping[str, Path | None], device: str) -> dict[str, Any]:
+    """By the name `frozen` the networks around a stage, where it needs any."""
+    plan = STAGES[stage]
+    load = MODELS[plan.model].frozen
+    for name in plan.needs:
+        if given[name] is None:
+            raise ValueError(f"the stage {stage} needs {NEEDED[name]}")
+    return {"frozen": load(*(given[name] for name in plan.needs), device)} if load else {}
 
 
 def _set_up_torch(seed: int, threads: int | None) -> None:
@@ -136,7 +153,7 @@ def prepare(
     settings: Settings,
     metric_weights: Path | None,
     players: dict[str, Tensor] | None = None,
-    around: Mapping[str, Frozen] | None = None,
+    around: Mapping[str, nn.Module] | None = None,
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses. `players` are
     discriminators to go on with, `around` what else the loss is given, by name."""
@@ -203,7 +220,8 @@ def start_hdc(path: Path | None, config: Config | None, _: Crops | None = None) 
 MODELS = {
     "hdc": Trained(start_hdc, hdc_views),
     "vae": Trained(start_vae, vae_views),
-    "diffusion": Trained(start_diffusion, diffusion_views),
+    "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
+    "semantic": Trained(start_semantic, semantic_views, load_teacher),
 }
 
 

@@ -19,6 +19,7 @@ from .losses import (
     vq_loss,
     whole_loss,
 )
+from .semantic import semantic_loss
 from .vae import vae_loss
 
 
@@ -27,8 +28,9 @@ class Stage:
     """The parts of the model that learn, the loss, and the peak learning rate; whether it needs
     `Realism`, and whether the loss is the same from first to last; whether it needs DISTS alone.
 
-    `model` is which of the models it trains; `frozen` whether its loss needs the `Frozen` networks
-    around it, `latents` whether it is given their latents in place of pictures."""
+    `model` is which of the models it trains; `needs` what is loaded to be frozen around it, by the
+    names of options; `latents` whether it is given what these networks make of pictures in place of
+    pictures."""
 
     parts: tuple[str, ...]
     loss: MakeLoss
@@ -37,7 +39,7 @@ class Stage:
     steady: bool = False
     dists: bool = False
     model: str = "hdc"
-    frozen: bool = False
+    needs: tuple[str, ...] = ()
     latents: bool = False
 
 
@@ -61,10 +63,19 @@ STAGES: dict[str, Stage] = {
         1e-3,
         steady=True,
         model="diffusion",
-        frozen=True,
+        needs=("vae",),
         latents=True,
     ),
     "finish": Stage(
-        ("denoiser",), finish_loss, 4e-4, steady=True, dists=True, model="diffusion", frozen=True
+        ("denoiser",),
+        finish_loss,
+        4e-4,
+        steady=True,
+        dists=True,
+        model="diffusion",
+        needs=("vae",),
+    ),
+    "semantic": Stage(
+        ("encoder",), semantic_loss, 1e-3, steady=True, model="semantic", needs=("teacher",)
     ),
 }

@@ -21,6 +21,16 @@ class VaeConfig:
 
 
 @dataclass(frozen=True)
+class SemanticConfig:
+    """Channel counts and depth of the semantic encoder; `features` at 1/16 of the picture's side.
+    The others are those of hdc's analysis, whose weights it begins with."""
+
+    features: int = 64
+    width: int = 128
+    depth: int = 4
+
+
+@dataclass(frozen=True)
 class DiffusionConfig:
     """Channel counts and depths of the diffusion and of what it is conditioned on.
 
