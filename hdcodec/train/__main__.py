@@ -11,6 +11,7 @@ import click
 
 from hdcodec._errors import HdcError
 from hdcodec.format import MODELS
+from hdcodec.models.sprdiff.codec import PARTS
 
 from .optimizer import OPTIMIZERS
 from .run import export_weights, train
@@ -40,6 +41,12 @@ def _own_options(name: str) -> Callable[[Command], Command]:
     ]
     if stage.model == "diffusion":
         options.append(click.option("--sigma", type=float, help="Of the noise."))
+    if stage.model == "codec":
+        some = click.Choice(PARTS)
+        options += [
+            click.option("--worth", type=float, help="Of distortion, beside the usual."),
+            click.option("--without", type=some, multiple=True, help="Trains without this part."),
+        ]
     if stage.latents:
         text = "Crops encoded of every photo."
         options.append(click.option("--views", default=2, show_default=True, help=text))

@@ -71,7 +71,7 @@ def finish_loss(model: Diffusion, lpips: LPIPS, dists: DISTS, frozen: Frozen) ->
         with torch.no_grad():
             given = model.reconstruction(y, qindex)
         some = max(1, round(SEEN * len(x)))
-        first = Reconstructed(*(part[:some] for part in given))
+        first = given.some(some)
         noise = normal(z, tuple(z[:some].shape), generator)
         picture = frozen.vae.decode(model.sample(first, noise))
         shown, figures = picture_loss(lpips, dists, picture, x[:some], generator)

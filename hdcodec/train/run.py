@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.sprdiff.codec import used
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.weights import read_folder
 
+from .codec import codec_views, load_encoders, start_codec
 from .data import Batches, Crops, read_photos
 from .diffuse import diffusion_views, start_diffusion
 from .export import export
@@ -78,6 +80,8 @@ def train(
     teacher: Path | None = None,
     views: int = 2,
     sigma: float | None = None,
+    worth: float | None = None,
+    without: tuple[str, ...] = (),
     **settings: Any,
 ) -> None:
     """Train one stage and leave its checkpoint and sample pictures in `out`.
@@ -85,8 +89,9 @@ def train(
     `init` is a checkpoint or a folder of weights to begin from, `config` the sizes of the networks,
     those of the stage's model by default. `vae`, `semantic` and `teacher` are what stages load that
     name them in `needs`. Stages in latents encode `views` crops of every photo; `sigma` is the
-    noise that samples of a diffusion begin with. Other `settings` are fields of `Settings`. Raises
-    ValueError for what the device cannot do, and where a stage lacks what it needs.
+    noise that samples of a diffusion begin with; `worth` multiplies what distortion counts for a
+    codec, which is trained `without` some of its parts. Other `settings` are fields of `Settings`.
+    Raises ValueError for what the device cannot do, and where a stage lacks what it needs.
     """
     _check_precision(device, copies, kernels)
     _set_up_torch(seed, threads)
@@ -97,8 +102,10 @@ def train(
     trained = MODELS[plan.model]
     around = _frozen(stage, {"vae": vae, "semantic": semantic, "teacher": teacher}, device)
     model = trained.start(origin, config, crops, **around)
-    if sigma is not None:
-        model.get_buffer("sigma").fill_(sigma)
+    chosen_buffers = {"sigma": sigma, "worth": worth, "used": used(without) if without else None}
+    for name, value in chosen_buffers.items():
+        if value is not None:
+            model.get_buffer(name).copy_(torch.as_tensor(value))
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     chosen = Settings(
         out=out,
@@ -221,6 +228,7 @@ MODELS = {
     "hdc": Trained(start_hdc, hdc_views),
     "vae": Trained(start_vae, vae_views),
     "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
+    "codec": Trained(start_codec, codec_views, load_encoders),
     "semantic": Trained(start_semantic, semantic_views, load_teacher),
 }
 

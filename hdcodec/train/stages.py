@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .codec import codec_loss
 from .diffuse import diffuse_loss, finish_loss
 from .losses import (
     MakeLoss,
@@ -25,8 +26,9 @@ from .vae import vae_loss
 
 @dataclass(frozen=True)
 class Stage:
-    """The parts of the model that learn, the loss, and the peak learning rate; whether it needs
-    `Realism`, and whether the loss is the same from first to last; whether it needs DISTS alone.
+    """The parts of the model that learn ("" is all of it), the loss, and the peak learning rate;
+    whether it needs `Realism`, and whether the loss is the same from first to last; whether it
+    needs DISTS alone.
 
     `model` is which of the models it trains; `needs` what is loaded to be frozen around it, by the
     names of options; `latents` whether it is given what these networks make of pictures in place of
@@ -76,6 +78,9 @@ STAGES: dict[str, Stage] = {
         needs=("vae",),
     ),
     "semantic": Stage(
-        ("encoder",), semantic_loss, 1e-3, steady=True, model="semantic", needs=("teacher",)
+        ("encoder",), semantic_loss, steady=True, model="semantic", needs=("teacher",)
+    ),
+    "codec": Stage(
+        ("",), codec_loss, steady=True, model="codec", needs=("vae", "semantic"), latents=True
     ),
 }

@@ -166,8 +166,23 @@ class LatentCoding(nn.Module):
         hyper = self.entropy.hyper_features(rounded(z), qindex)
         latent, mean, log_scale = self.parts(y, hyper)
         y_bits = gaussian_bits(noisy(y - mean), log_scale)
-        in_tiles = F.avg_pool2d(y_bits.sum(1, keepdim=True), self.cells)[:, 0] * self.cells**2
-        return CodedBatch(latent, hyper, in_tiles, z_bits.sum(1))
+        return CodedBatch(latent, hyper, self._in_tiles(y_bits), z_bits.sum(1))
+
+    def written(self, y: Tensor, qindex: Tensor) -> CodedBatch:
+        """Gained latents -> what a file holds of them, rounded, with the bits of the symbols; those
+        that the file leaves out, for which the smallest table is too wide, are at their means."""
+        z, z_scale = self.hyper(y, qindex).float(), self.z_scale(qindex)
+        z = z.clamp(-SYMBOL_MAX, SYMBOL_MAX).round() * (z_scale > LEAST_LOG_SCALE)
+        z_bits = gaussian_bits(z, z_scale) * (z_scale > LEAST_LOG_SCALE)
+        hyper = self.entropy.hyper_features(z, qindex)
+        limited = y.float().clamp(-SYMBOL_MAX, SYMBOL_MAX)
+        latent, mean, log_scale = self.parts(limited, hyper, silent=True)
+        y_bits = gaussian_bits(latent - mean, log_scale) * (log_scale > LEAST_LOG_SCALE)
+        return CodedBatch(latent, hyper, self._in_tiles(y_bits), z_bits.sum(1))
+
+    def _in_tiles(self, bits: Tensor) -> Tensor:
+        """Bits of latents, in their shape -> of tiles, N x H/64 x W/64."""
+        return F.avg_pool2d(bits.sum(1, keepdim=True), self.cells)[:, 0] * self.cells**2
 
     def parts(
         self, y: Tensor, hyper: Tensor, silent: bool = False

@@ -29,9 +29,9 @@ MSE_WEIGHT = 150.0
 """Weight of the squared error on [0, 1] beside LPIPS (the No-GAN baseline of MS-ILLM)."""
 
 
-def trade_off(qindex: Tensor) -> Tensor:
-    """The factor on distortion for quality indices 0..200, exponential in quality."""
-    low, high = (math.log(v) for v in LAMBDA)
+def trade_off(qindex: Tensor, ends: tuple[float, float] = LAMBDA) -> Tensor:
+    """The factor on distortion for quality indices 0..200, exponential between its `ends`."""
+    low, high = (math.log(v) for v in ends)
     return (low + (high - low) * qindex / (QUALITIES - 1)).exp()
 
 
@@ -115,6 +115,16 @@ class Synthesis(nn.Module):
         )
         self.detail = stack(*detail)
         self.head = PixelHead(detail[0], depth=head_depth)
+
+    def trunk(self, y: Tensor) -> Tensor:
+        """`y` N x latent x h x w -> the features of the blocks at 1/16, N x width x h x w."""
+        features: Tensor = self.coarse[:2](y)
+        return features
+
+    def picture(self, features: Tensor) -> Tensor:
+        """What `trunk` gives -> base N x 3 x 16h x 16w, not clipped."""
+        base: Tensor = self.head(self.detail(self.coarse[2](features))) + 0.5
+        return base
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """`y` N x latent x h x w -> base N x 3 x 16h x 16w, not clipped, and features N x

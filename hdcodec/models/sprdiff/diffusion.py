@@ -51,6 +51,10 @@ class Reconstructed(NamedTuple):
         """The same, constants to the gradient."""
         return Reconstructed(self.coarse.detach(), self.features.detach(), self.qindex)
 
+    def some(self, count: int) -> Reconstructed:
+        """The same of the first so many pictures."""
+        return Reconstructed(*(part[:count] for part in self))
+
 
 class Reconstruction(nn.Module):
     """hdc's decoded latents -> the coarse estimate and features: hdc's synthesis at 1/16, told the

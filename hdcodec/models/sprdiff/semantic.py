@@ -19,6 +19,7 @@ class SemanticEncoder(nn.Module):
 
     def __init__(self, cfg: SemanticConfig) -> None:
         super().__init__()
+        self.cfg = cfg
         self.analysis = Analysis(cfg.features, cfg.width, cfg.depth)
 
     def forward(self, x: Tensor) -> Tensor:
