@@ -18,7 +18,7 @@ from hdcodec.models.hdc.coding import CodingSizes, EntropyNets, enlarging
 from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.sprdiff.codec import PARTS, Encoded, LatentCodec, used
+from hdcodec.models.sprdiff.codec import PARTS, LatentCodec, TripleFeatures, used
 from hdcodec.models.sprdiff.config import (
     DiffusionConfig,
     LatentCodecConfig,
@@ -106,9 +106,11 @@ def options(
     return shared | paths | {"data": data, "metric_weights": random_weights}
 
 
-def seen(rows: int = 8, columns: int = 4, count: int = 2) -> Encoded:
+def seen(rows: int = 8, columns: int = 4, count: int = 2) -> TripleFeatures:
     draws = generator(4)
-    return Encoded(*(torch.randn(count, c, rows, columns, generator=draws) for c in (8, 72, 8)))
+    return TripleFeatures(
+        *(torch.randn(count, c, rows, columns, generator=draws) for c in (8, 72, 8))
+    )
 
 
 # ---- latents ----
@@ -141,7 +143,7 @@ def test_a_diffusion_takes_what_latents_say(model: LatentCodec) -> None:
 def test_what_an_encoder_says_can_be_left_out(model: LatentCodec, part: str) -> None:
     qindex, first = torch.full((2, 2, 1), 100), seen()
     place = PARTS.index(part)
-    other = Encoded(*(x + 1 if k == place else x for k, x in enumerate(first)))
+    other = TripleFeatures(*(x + 1 if k == place else x for k, x in enumerate(first)))
     assert not torch.equal(model.encode(first, qindex), model.encode(other, qindex))
     model.used.copy_(used([part]))
     assert torch.equal(model.encode(first, qindex), model.encode(other, qindex))

@@ -15,7 +15,7 @@ from hdcodec.models.hdc.coding import spread
 from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.layers import Shuffle, Unshuffle
 from hdcodec.models.hdc.lic import Lic, trade_off, uniform
-from hdcodec.models.sprdiff.codec import Encoded, LatentCodec
+from hdcodec.models.sprdiff.codec import LatentCodec, TripleFeatures
 from hdcodec.models.sprdiff.config import LatentCodecConfig
 from hdcodec.models.sprdiff.semantic import SemanticEncoder
 from hdcodec.models.sprdiff.vae import STRIDE, Vae
@@ -53,7 +53,7 @@ SHOWN_QUALITIES = (0, 100, 200)
 class Kept(NamedTuple):
     """What is kept of crops: what the encoders say of them, and their pixels in [0, 1]."""
 
-    seen: Encoded
+    seen: TripleFeatures
     pixels: Tensor
 
 
@@ -67,9 +67,9 @@ class Encoders(nn.Module):
         self.requires_grad_(False).eval()
 
     @torch.no_grad()
-    def encode(self, x: Tensor) -> Encoded:
+    def encode(self, x: Tensor) -> TripleFeatures:
         """`x` N x 3 x H x W in [0, 1], sides multiples of 64."""
-        return Encoded(self.vae.encode(x), self.lic.analysis.features(x), self.semantic(x))
+        return TripleFeatures(self.vae.encode(x), self.lic.analysis.features(x), self.semantic(x))
 
     def kept(self, x: Tensor) -> Tensor:
         """The bytes of all that is kept of pixels in 256 levels, N x h x w x B at 1/16: features in
@@ -86,7 +86,7 @@ class Encoders(nn.Module):
         rest = features.shape[1] - self.vae.cfg.latent - self.semantic.cfg.features
         sizes = [self.vae.cfg.latent, rest, self.semantic.cfg.features]
         pixels = data[..., end:].permute(0, 3, 1, 2).float() / 255
-        return Kept(Encoded(*torch.split(features, sizes, 1)), Shuffle(STRIDE)(pixels))
+        return Kept(TripleFeatures(*torch.split(features, sizes, 1)), Shuffle(STRIDE)(pixels))
 
 
 def load_encoders(vae: Path, semantic: Path, device: str) -> Encoders:

@@ -42,7 +42,7 @@ GAINS = (0.7, 2.0)
 """Of the lowest and the highest quality, before training."""
 
 
-class Encoded(NamedTuple):
+class TripleFeatures(NamedTuple):
     """What the three encoders say of a picture, each N x channels x H/16 x W/16: the VAE's latents,
     hdc's features before its latents, and the semantic encoder's features."""
 
@@ -73,7 +73,7 @@ class Fusion(nn.Module):
             Pointwise(cfg.deep, cfg.latent),
         )
 
-    def forward(self, seen: Encoded, used: Tensor) -> Tensor:
+    def forward(self, seen: TripleFeatures, used: Tensor) -> Tensor:
         """`used` 3 is 0 for each encoder that is left out, 1 for the others -> N x latent x H/32 x
         W/32."""
         vae, distortion, semantic = (
@@ -144,7 +144,7 @@ class LatentCodec(LatentCoding):
         self.log_gain = gains(sizes, *GAINS)
         self.level = nn.Parameter(torch.zeros(cfg.levels, 128))
 
-    def encode(self, seen: Encoded, qindex: Tensor) -> Tensor:
+    def encode(self, seen: TripleFeatures, qindex: Tensor) -> Tensor:
         """Gained latents, unrounded, N x latent x H/32 x W/32; sides multiples of 64."""
         y: Tensor = self.fusion(seen, self.used[:3]) * self.gain(qindex)
         return y
@@ -154,7 +154,7 @@ class LatentCodec(LatentCoding):
         rebuilt: Rebuilt = self.reconstruction(latent / self.gain(qindex), qindex)
         return rebuilt
 
-    def forward(self, seen: Encoded, qindex: Tensor) -> tuple[CodedBatch, Rebuilt]:
+    def forward(self, seen: TripleFeatures, qindex: Tensor) -> tuple[CodedBatch, Rebuilt]:
         """`qindex` N x H/64 x W/64 -> what the bitstream would hold, and what it says."""
         coded = self.coded(self.encode(seen, qindex), qindex)
         return coded, self.decode(coded.latent, qindex)
