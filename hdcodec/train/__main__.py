@@ -49,7 +49,8 @@ def _own_options(name: str) -> Callable[[Command], Command]:
         ]
     if stage.latents:
         text = "Crops encoded of every photo."
-        options.append(click.option("--views", default=2, show_default=True, help=text))
+        views = 1 if stage.model == "codec" else 2
+        options.append(click.option("--views", default=views, show_default=True, help=text))
 
     def add(command: Command) -> Command:
         for option in options:
