@@ -18,7 +18,8 @@ from hdcodec.models.hdc.coding import CodingSizes, EntropyNets, enlarging
 from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.sprdiff.codec import PARTS, LatentCodec, TripleFeatures, used
+from hdcodec.models.hdc.twins import coding_nets
+from hdcodec.models.sprdiff.codec import CELLS, PARTS, LatentCodec, TripleFeatures, used
 from hdcodec.models.sprdiff.config import (
     DiffusionConfig,
     LatentCodecConfig,
@@ -159,27 +160,30 @@ def test_hyper_latents_are_enlarged_to_any_grid(cells: int) -> None:
 
 
 def test_integer_networks_code_what_their_twins_foretell(model: LatentCodec) -> None:
-    """The symbols that a file would hold, from integers on, are those of the float side."""
+    """From the symbols of hyper-latents on, integers and floats come to the same latents."""
 
     class Free:
         """In place of a range coder: gives back what it is given."""
 
         ended = False
 
-        def code(self, given: Any, tables: Any, *_: Any) -> Any:
+        def code(self, given: Any, *_: Any) -> Any:
             return given
 
-    draws, nets = generator(6), model.entropy
-    y, hyper = 6 * torch.randn(1, 16, 4, 4, generator=draws), torch.rand(1, 8, 4, 4)
-    with torch.no_grad():
-        latent, _, _ = model.parts(y, hyper, silent=True)
     tensors: dict[str, Any] = {}
-    for p, net in enumerate(nets.parts):
-        tensors |= net_tensors(f"parts.{p}", net)
-    parts = [IntNet.load(tensors, f"parts.{p}") for p in range(4)]
-    context = FourParts(parts, gaussian_tables(), 2, 4)
-    features = (1024 * hyper[0]).round().short().permute(1, 2, 0).numpy()
-    _, decoded = context.code(Free(), features, y[0].permute(1, 2, 0).numpy())
+    for name, net in coding_nets(model.entropy).items():
+        tensors |= net_tensors(name, net)
+    nets = {name: IntNet.load(tensors, name) for name in coding_nets(model.entropy)}
+    y = 6 * torch.randn(1, 16, 6, 4, generator=generator(6))
+    z = (3 * torch.randn(1, 4, 3, 2, generator=generator(7))).round()
+    entered = nets["hyper_in"](1024.0 * z[0].permute(1, 2, 0).double().numpy())
+    hyper = nets["hyper"](np.clip(entered, 0, 32767)).astype(np.int16)
+    with torch.no_grad():
+        twin = model.entropy.hyper_features(z, torch.zeros(1, 3, 2))
+        latent, _, _ = model.parts(y, twin, silent=True)
+    assert np.abs(hyper / 1024 - twin[0].permute(1, 2, 0).numpy()).max() < 0.02
+    context = FourParts([nets[f"parts.{p}"] for p in range(4)], gaussian_tables(), CELLS, 4)
+    _, decoded = context.code(Free(), hyper, y[0].permute(1, 2, 0).numpy())
     found = torch.tensor(decoded).permute(2, 0, 1).float() / 1024
     assert ((found - latent[0]).abs() < 0.02).float().mean() > 0.97
 
