@@ -6,9 +6,9 @@
 CHECKPOINT is that of the stage `diffuse` or `finish`, VAE that of `vae`; their averaged networks
 are measured. Every picture is coded by hdc in at most so many bits per pixel, smaller where that is
 better. From the same file, at the coded size and then enlarged as hdc does: hdc's own picture at
-fidelity 0, that picture through the VAE, the coarse estimate through it, samples of one, two and
-four steps, and what one step gives without noise. Last, what the VAE makes of the original. Prints
-a Markdown table of means over the pictures.
+fidelities 0 and 1, the first of them through the VAE, the coarse estimate through it, samples of
+one, two and four steps, and what one step gives without noise. Last, what the VAE makes of the
+original. Prints a Markdown table of means over the pictures.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ from hdcodec.train.diffuse import load_diffusion
 from hdcodec.train.latents import Frozen, load_frozen
 
 JUDGED = ("psnr", "lpips_alex", "dists", "wd")
-HDC, AGAIN, COARSE, CEILING = "hdc", "again", "coarse", "original"
+HDC, FAITHFUL, AGAIN, COARSE, CEILING = "hdc", "faithful", "again", "coarse", "original"
+FIDELITIES = {HDC: 0.0, FAITHFUL: 1.0}
 SAMPLES = {"1": (1, True), "2": (2, True), "4": (4, True), "quiet": (1, False)}
 """Steps of a sample, and whether it begins with noise."""
 
 ROWS = {
     HDC: "hdc, fidelity 0",
+    FAITHFUL: "hdc, fidelity 1",
     AGAIN: "the same through the VAE",
     COARSE: "coarse estimate through the VAE",
     "1": "one step",
@@ -108,15 +110,15 @@ class Trial:
         """Budget, row, bits per pixel of the file and the picture, in the size of `image`."""
         for budget in budgets:
             box = self.codec.encode(image, bpp=budget, protect="none")
-            given = self.given(box)
             for row in self.rows:
-                if row == HDC:
-                    yield budget, row, box.bpp, self.codec.decode(box, fidelity=0.0)
+                if row in FIDELITIES:
+                    picture = self.codec.decode(box, fidelity=FIDELITIES[row])
+                    yield budget, row, box.bpp, picture
                 elif row == AGAIN:
                     small = self.kept(self.codec.decode(box, fidelity=0.0, coded_size=True))
                     yield budget, row, box.bpp, resized(small, image.size)
                 elif row != CEILING:
-                    small = self.picture(self.latents(row, given), box.header.coded_size)
+                    small = self.picture(self.latents(row, box), box.header.coded_size)
                     yield budget, row, box.bpp, resized(small, image.size)
         if CEILING in self.rows:
             yield None, CEILING, 0.0, self.kept(image)
@@ -135,8 +137,9 @@ class Trial:
         latent = torch.tensor(symbols.latent).permute(2, 0, 1)[None].float() / 2**FRACTION_BITS
         return self.model.reconstruction(latent / self.frozen.lic.gain(qindex), qindex)
 
-    def latents(self, row: str, given: Reconstructed) -> Tensor:
+    def latents(self, row: str, box: Container) -> Tensor:
         """The VAE's latents of a row, 1 x latent x h x w."""
+        given = self.given(box)
         if row == COARSE:
             return given.coarse
         steps, noisy = SAMPLES[row]
@@ -150,15 +153,20 @@ class Trial:
 
 
 def line(budget: float | None, row: str, found: list[list[float]]) -> dict[str, object]:
-    """A line of the table: means over the pictures."""
+    """A line of the table."""
+    shown = judged_row(ROWS[row], found)
+    return shown if budget is not None else {**shown, "bpp": ""}
+
+
+def judged_row(title: str, found: list[list[float]]) -> dict[str, object]:
+    """Means over the pictures of bits per pixel and of what is `JUDGED`."""
     bpp, *means = np.mean(found, 0)
     digits = {name: 2 if name == "psnr" else 3 for name in JUDGED}
     shown = {
         METRICS[name].title: f"{value:.{digits[name]}f}"
         for name, value in zip(JUDGED, means, strict=True)
     }
-    rate = "" if budget is None else f"{bpp:.4f}"
-    return {"bpp": rate, "picture": ROWS[row], **shown}
+    return {"bpp": f"{bpp:.4f}", "picture": title, **shown}
 
 
 def middle(picture: Image.Image) -> np.ndarray:

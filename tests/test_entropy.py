@@ -178,7 +178,7 @@ def test_float_twins_agree_with_the_exported_networks(tiny_config: Config) -> No
 
 
 def test_level_tables_agree_with_the_float_interpolation() -> None:
-    from hdcodec.models.hdc.lic import interpolate as twin
+    from hdcodec.models.hdc.coding import interpolate as twin
 
     levels = np.random.default_rng(0).integers(-4000, 4000, (9, 5))
     qualities = np.arange(201).reshape(3, 67)

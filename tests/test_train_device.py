@@ -9,17 +9,24 @@ from typing import Any
 
 import pytest
 import torch
+from test_train_codec import SIZES as CODEC_SIZES
+from test_train_codec import STUDENT
+from test_train_semantic import lite0
 from torch import Tensor, nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import DiffusionConfig, VaeConfig
 from hdcodec.models.sprdiff.diffusion import Diffusion
 from hdcodec.models.sprdiff.vae import Vae
+from hdcodec.train.codec import Encoders
 from hdcodec.train.latents import Frozen
 from hdcodec.train.loop import Settings
 from hdcodec.train.run import prepare
+from hdcodec.train.semantic import Student
 from hdcodec.train.stages import STAGES
+from hdcodec.train.teacher import Teacher
 
 BATCH, SIDE = 4, 64
 RECORDED = [name for name, stage in STAGES.items() if stage.steady]
@@ -47,14 +54,22 @@ class Nothing:
         raise NotImplementedError
 
 
-def networks(kind: str, hdc: Config) -> tuple[nn.Module, Frozen]:
-    """Small ones of a stage's model, and what may lie around them."""
-    vae = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1))
-    sizes = DiffusionConfig(
-        decoded=hdc.latent, latent=8, trunk_width=16, trunk_depth=1, width=16, deep_width=16
-    )
-    made = {"hdc": HdcModel(hdc), "vae": vae, "diffusion": Diffusion(sizes)}
-    return made[kind], Frozen(HdcModel(hdc).lic, vae)
+def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
+    """Small ones of a stage's model, and what lies around them."""
+    vae, lic = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1)), HdcModel(hdc).lic
+    if kind == "hdc":
+        return HdcModel(hdc), None
+    if kind == "vae":
+        return vae, None
+    if kind == "diffusion":
+        sizes = DiffusionConfig(
+            decoded=hdc.latent, latent=8, trunk_width=16, trunk_depth=1, width=16, deep_width=16
+        )
+        return Diffusion(sizes), Frozen(lic, vae)
+    student = Student(STUDENT)
+    if kind == "semantic":
+        return student, Teacher(lite0())
+    return LatentCodec(CODEC_SIZES), Encoders(lic, vae, student.encoder)
 
 
 @pytest.mark.parametrize("stage", RECORDED)
@@ -63,11 +78,12 @@ def test_a_step_that_is_recorded_keeps_to_its_device(
 ) -> None:
     plan = STAGES[stage]
     model, frozen = networks(plan.model, tiny_config)
-    around = {"frozen": frozen.to(nowhere)} if plan.frozen else {}
+    around = {"frozen": frozen.to(nowhere)} if plan.needs and frozen is not None else {}
     settings = Settings(out=tmp_path, minutes=1, device="meta", optimizer="muon")
     trainer = prepare(stage, model.to(nowhere), Nothing(), settings, random_weights, around=around)
-    channels, side = (tiny_config.latent + 8, SIDE // 16) if plan.latents else (3, SIDE)
-    batch = torch.rand(BATCH, channels, side, side, device=nowhere)
+    batch = torch.rand(BATCH, 3, SIDE, SIDE, device=nowhere)
+    if plan.latents:
+        batch = around["frozen"].kept(batch).permute(0, 3, 1, 2)
     figures: dict[str, Any] = dict(trainer._update(batch, torch.Generator().manual_seed(0)))
     assert {value.device for value in figures.values()} == {nowhere}
 

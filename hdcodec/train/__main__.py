@@ -11,6 +11,7 @@ import click
 
 from hdcodec._errors import HdcError
 from hdcodec.format import MODELS
+from hdcodec.models.sprdiff.codec import PARTS
 
 from .optimizer import OPTIMIZERS
 from .run import export_weights, train
@@ -24,19 +25,36 @@ def main() -> None:
     """Turn a folder of photos into weights, stage by stage."""
 
 
-def _of_diffusion(name: str) -> Callable[[Command], Command]:
-    """The options that only the stages of a diffusion have."""
-    stage = STAGES[name]
+_NEEDED = {
+    "vae": "Checkpoint of the stage 'vae'.",
+    "semantic": "Checkpoint of the stage 'semantic'.",
+    "teacher": "Weights of EfficientNet-Lite0.",
+}
+
+
+def _own_options(name: str) -> Callable[[Command], Command]:
+    """The options that not all stages have."""
+    stage, file = STAGES[name], click.Path(exists=True, dir_okay=False, path_type=Path)
+    options = [
+        click.option(f"--{need}", type=file, required=True, help=_NEEDED[need])
+        for need in stage.needs
+    ]
+    if stage.model == "diffusion":
+        options.append(click.option("--sigma", type=float, help="Of the noise."))
+    if stage.model == "codec":
+        some = click.Choice(PARTS)
+        options += [
+            click.option("--worth", type=float, help="Of distortion, beside the usual."),
+            click.option("--without", type=some, multiple=True, help="Trains without this part."),
+        ]
+    if stage.latents:
+        text = "Crops encoded of every photo."
+        views = 1 if stage.model == "codec" else 2
+        options.append(click.option("--views", default=views, show_default=True, help=text))
 
     def add(command: Command) -> Command:
-        if stage.frozen:
-            file = click.Path(exists=True, dir_okay=False, path_type=Path)
-            command = click.option("--vae", type=file, required=True, help="Checkpoint.")(command)
-            command = click.option("--sigma", type=float, help="Of the noise.")(command)
-        if stage.latents:
-            command = click.option(
-                "--views", default=2, show_default=True, help="Crops encoded of every photo."
-            )(command)
+        for option in options:
+            command = option(command)
         return command
 
     return add
@@ -78,7 +96,7 @@ def _add_stage(name: str) -> None:
     @click.option("--seed", default=0, show_default=True)
     @click.option("--copies", is_flag=True, help="Keep the weights in bfloat16, too.")
     @click.option("--kernels", is_flag=True, help="On a GPU: Triton kernels for LPIPS and DISTS.")
-    @_of_diffusion(name)
+    @_own_options(name)
     def command(**options: object) -> None:
         try:
             train(name, **options)  # type: ignore[arg-type]

@@ -71,7 +71,7 @@ def finish_loss(model: Diffusion, lpips: LPIPS, dists: DISTS, frozen: Frozen) ->
         with torch.no_grad():
             given = model.reconstruction(y, qindex)
         some = max(1, round(SEEN * len(x)))
-        first = Reconstructed(*(part[:some] for part in given))
+        first = given.some(some)
         noise = normal(z, tuple(z[:some].shape), generator)
         picture = frozen.vae.decode(model.sample(first, noise))
         shown, figures = picture_loss(lpips, dists, picture, x[:some], generator)
@@ -128,7 +128,9 @@ def random_time(z: Tensor, generator: torch.Generator, at_start: float = AT_STAR
     return (part / (1 - at_start)).clamp(max=1)
 
 
-def start_diffusion(path: Path | None, config: DiffusionConfig | None, _: Crops) -> Diffusion:
+def start_diffusion(
+    path: Path | None, config: DiffusionConfig | None, _: Crops, frozen: object = None
+) -> Diffusion:
     """The averaged diffusion of a checkpoint, or one with the trunk of hdc's landed weights."""
     if path is not None:
         return load_diffusion(path, config)

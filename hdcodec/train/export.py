@@ -89,12 +89,13 @@ def entropy_tensors(model: HdcModel) -> dict[str, NDArray[Any]]:
         BY_SCALE: np.ones(1, np.int16),
     }
     for name, net in fixed_nets(model).items():
-        tensors |= _net_tensors(name, net)
+        tensors |= net_tensors(name, net)
         IntNet.load(tensors, name)
     return tensors
 
 
-def _net_tensors(name: str, net: FixedNet) -> dict[str, NDArray[Any]]:
+def net_tensors(name: str, net: FixedNet) -> dict[str, NDArray[Any]]:
+    """The layers of one integer network, as they are stored."""
     tensors: dict[str, NDArray[Any]] = {}
     for k, layer in enumerate(net.layers):
         place = stem(name, k, layer)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hdcodec import weights
-from hdcodec.entropy.fixedpoint import SYMBOL_MAX
 from hdcodec.models import identify
 from hdcodec.models.hdc.config import HYPER_STRIDE
 from hdcodec.models.hdc.lic import Lic
@@ -52,12 +52,12 @@ class Frozen(nn.Module):
     def decoded(self, y: Tensor, qindex: Tensor) -> Tensor:
         """Latents before gain -> those that a file holds, without gain, by the entropy networks'
         float twins: rounded, and at their means where no symbol is sent."""
-        lic, gain = self.lic, self.lic.gain(qindex)
-        gained = y * gain
-        hyper = lic.hyper(gained, qindex).float().clamp(-SYMBOL_MAX, SYMBOL_MAX).round()
-        known = lic.entropy.hyper_features(hyper, qindex)
-        latent, _, _ = lic.parts(gained.clamp(-SYMBOL_MAX, SYMBOL_MAX), known, silent=True)
-        return latent / gain
+        gain = self.lic.gain(qindex)
+        return self.lic.written(y * gain, qindex).latent / gain
+
+    def kept(self, x: Tensor) -> Tensor:
+        """What `encode` gives, as it is kept in memory: float16, channels last, N x h x w x C."""
+        return self.encode(x).permute(0, 2, 3, 1).half()
 
 
 def load_frozen(vae: Path, device: str) -> Frozen:
@@ -67,21 +67,28 @@ def load_frozen(vae: Path, device: str) -> Frozen:
     return frozen
 
 
-class CachedLatents:
-    """Batches of both latents of random crops, as `Frozen.encode` gives them, in the memory of
-    the crops' device; the batch of a step depends on seed and step only."""
+class Keeper(Protocol):
+    """Frozen networks whose answers are kept."""
 
-    def __init__(self, crops: Crops, frozen: Frozen, views: int) -> None:
+    def kept(self, x: Tensor) -> Tensor:
+        """Pixels N x 3 x H x W in [0, 1] -> what is kept of them, N x h x w x C, of any type."""
+
+
+class CachedLatents:
+    """Batches of what frozen networks make of random crops, in the memory of the crops' device; the
+    batch of a step depends on seed and step only."""
+
+    def __init__(self, crops: Crops, frozen: Keeper, views: int) -> None:
         """Encodes `views` crops of every photo."""
         self.batch, self.seed = crops.batch, crops.seed
         parts = []
         for x in crops.each(views):
             with autocast(x.device):
-                parts.append(frozen.encode(x).permute(0, 2, 3, 1).half())
+                parts.append(frozen.kept(x))
         self.kept = torch.cat(parts)
 
     def __call__(self, step: int) -> Tensor:
-        """The batch of `step`: batch x (decoded + latent) x h x w, float16, channels last."""
+        """The batch of `step`: batch x C x h x w, of the type that is kept, channels last."""
         rng = np.random.default_rng([self.seed, step])
         chosen = torch.from_numpy(rng.choice(len(self.kept), self.batch))
         return self.kept[chosen.to(self.kept.device)].permute(0, 3, 1, 2)

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hdcodec.models.hdc.coding import CodedBatch
 from hdcodec.models.hdc.config import QUALITIES, STRIDE
-from hdcodec.models.hdc.lic import MSE_WEIGHT, CodedBatch, common, trade_off, weighed
+from hdcodec.models.hdc.lic import MSE_WEIGHT, common, trade_off, weighed
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.perceptual import LPIPS, patterns
 

@@ -15,20 +15,24 @@ from torch import Tensor, nn
 from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.sprdiff.codec import used
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.weights import read_folder
 
+from .codec import codec_views, load_encoders, start_codec
 from .data import Batches, Crops, read_photos
 from .diffuse import diffusion_views, start_diffusion
 from .draw import Drawing
 from .export import export
-from .latents import CachedLatents, Frozen, load_frozen
+from .latents import CachedLatents, load_frozen
 from .loop import Settings, Trainer
 from .precision import compute_type
 from .realism import Realism
 from .restore import restore
 from .samples import hdc_views, write_samples
+from .semantic import semantic_views, start_semantic
 from .stages import STAGES, Judges
+from .teacher import load_teacher
 from .vae import start_vae, vae_views
 
 ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
@@ -37,11 +41,20 @@ ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
 
 class Trained(NamedTuple):
     """A model: what its training begins with, given a checkpoint or a folder of weights (or none),
-    sizes (or none) and crops; and what a sheet of samples shows of a picture, given it, and what
-    is frozen around it where there is such."""
+    sizes (or none) and crops; what a sheet of samples shows of a picture; and how the networks are
+    loaded that are frozen around it, where there are such: both functions are given them, too."""
 
-    start: Callable[[Path | None, Any, Crops], nn.Module]
+    start: Callable[..., nn.Module]
     views: Callable[..., list[Tensor]]
+    frozen: Callable[..., nn.Module] | None = None
+
+
+NEEDED = {
+    "vae": "the checkpoint of a VAE",
+    "semantic": "the checkpoint of a semantic encoder",
+    "teacher": "the weights of a teacher",
+}
+"""What frozen networks are loaded from, by the names of options."""
 
 
 def train(
@@ -64,17 +77,22 @@ def train(
     seed: int = 0,
     config: Any = None,
     vae: Path | None = None,
+    semantic: Path | None = None,
+    teacher: Path | None = None,
     views: int = 2,
     sigma: float | None = None,
+    worth: float | None = None,
+    without: tuple[str, ...] = (),
     **settings: Any,
 ) -> None:
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
     `init` is a checkpoint or a folder of weights to begin from, `config` the sizes of the networks,
-    those of the stage's model by default. The stages of a diffusion need the checkpoint of a `vae`;
-    `diffuse` encodes `views` crops of every photo, `sigma` is the noise that samples begin with.
-    Other `settings` are fields of `Settings`. Raises ValueError for what the device cannot do, and
-    where a stage lacks its VAE.
+    those of the stage's model by default. `vae`, `semantic` and `teacher` are what stages load that
+    name them in `needs`. Stages in latents encode `views` crops of every photo; `sigma` is the
+    noise that samples of a diffusion begin with; `worth` multiplies what distortion counts for a
+    codec, which is trained `without` some of its parts. Other `settings` are fields of `Settings`.
+    Raises ValueError for what the device cannot do, and where a stage lacks what it needs.
     """
     _check_precision(device, copies, kernels)
     _set_up_torch(seed, threads)
@@ -83,9 +101,12 @@ def train(
     own, plan = out / f"{stage}.pt", STAGES[stage]
     origin = own if resume and own.exists() else _origin(stage, out, init)
     trained = MODELS[plan.model]
-    model = trained.start(origin, config, crops)
-    if sigma is not None:
-        model.get_buffer("sigma").fill_(sigma)
+    around = _frozen(stage, {"vae": vae, "semantic": semantic, "teacher": teacher}, device)
+    model = trained.start(origin, config, crops, **around)
+    chosen_buffers = {"sigma": sigma, "worth": worth, "used": used(without) if without else None}
+    for name, value in chosen_buffers.items():
+        if value is not None:
+            model.get_buffer(name).copy_(torch.as_tensor(value))
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     chosen = Settings(
         out=out,
@@ -98,7 +119,6 @@ def train(
         kernels=kernels,
         **settings,
     )
-    around = {"frozen": _frozen(stage, vae, device)} if plan.frozen else {}
     batches = CachedLatents(crops, around["frozen"], views) if plan.latents else crops
     trainer = prepare(stage, model, batches, chosen, metric_weights, _players(origin), around)
     average = trainer.run().cpu().eval()
@@ -107,10 +127,14 @@ def train(
     write_samples(shown_by, shown, out / f"{stage}.png")
 
 
-def _frozen(stage: str, vae: Path | None, device: str) -> Frozen:
-    if vae is None:
-        raise ValueError(f"the stage {stage} needs the checkpoint of a VAE")
-    return load_frozen(vae, device)
+def _frozen(stage: str, given: Mapping[str, Path | None], device: str) -> dict[str, Any]:
+    """By the name `frozen` the networks around a stage, where it needs any."""
+    plan = STAGES[stage]
+    load = MODELS[plan.model].frozen
+    for name in plan.needs:
+        if given[name] is None:
+            raise ValueError(f"the stage {stage} needs {NEEDED[name]}")
+    return {"frozen": load(*(given[name] for name in plan.needs), device)} if load else {}
 
 
 def _set_up_torch(seed: int, threads: int | None) -> None:
@@ -137,7 +161,7 @@ def prepare(
     settings: Settings,
     metric_weights: Path | None,
     players: dict[str, Tensor] | None = None,
-    around: Mapping[str, Frozen] | None = None,
+    around: Mapping[str, nn.Module] | None = None,
 ) -> Trainer:
     """A trainer for a stage: freezes what does not learn, builds the losses. `players` are
     discriminators to go on with, if the stage has the same, `around` what else the loss is given,
@@ -209,7 +233,9 @@ def start_hdc(path: Path | None, config: Config | None, _: Crops | None = None) 
 MODELS = {
     "hdc": Trained(start_hdc, hdc_views),
     "vae": Trained(start_vae, vae_views),
-    "diffusion": Trained(start_diffusion, diffusion_views),
+    "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
+    "codec": Trained(start_codec, codec_views, load_encoders),
+    "semantic": Trained(start_semantic, semantic_views, load_teacher),
 }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from hdcodec.perceptual import DISTS
 
+from .codec import codec_loss
 from .diffuse import diffuse_loss, finish_loss
 from .draw import Drawing, draw_loss
 from .losses import (
@@ -23,6 +24,7 @@ from .losses import (
     whole_loss,
 )
 from .realism import Realism
+from .semantic import semantic_loss
 from .vae import vae_loss
 
 Judges = Realism | Drawing | DISTS
@@ -31,11 +33,12 @@ Judges = Realism | Drawing | DISTS
 
 @dataclass(frozen=True)
 class Stage:
-    """The parts of the model that learn, the loss, and the peak learning rate; which judges the
-    loss needs beside LPIPS, if any, and whether it is the same from first to last.
+    """The parts of the model that learn ("" is all of it), the loss, and the peak learning rate;
+    which judges the loss needs beside LPIPS, if any, and whether it is the same from first to last.
 
-    `model` is which of the models it trains; `frozen` whether its loss needs the `Frozen` networks
-    around it, `latents` whether it is given their latents in place of pictures."""
+    `model` is which of the models it trains; `needs` what is loaded to be frozen around it, by the
+    names of options; `latents` whether it is given what these networks make of pictures in place of
+    pictures."""
 
     parts: tuple[str, ...]
     loss: MakeLoss
@@ -43,7 +46,7 @@ class Stage:
     judges: type[Judges] | None = None
     steady: bool = False
     model: str = "hdc"
-    frozen: bool = False
+    needs: tuple[str, ...] = ()
     latents: bool = False
 
 
@@ -69,10 +72,22 @@ STAGES: dict[str, Stage] = {
         1e-3,
         steady=True,
         model="diffusion",
-        frozen=True,
+        needs=("vae",),
         latents=True,
     ),
     "finish": Stage(
-        ("denoiser",), finish_loss, 4e-4, steady=True, judges=DISTS, model="diffusion", frozen=True
+        ("denoiser",),
+        finish_loss,
+        4e-4,
+        steady=True,
+        judges=DISTS,
+        model="diffusion",
+        needs=("vae",),
+    ),
+    "semantic": Stage(
+        ("encoder",), semantic_loss, steady=True, model="semantic", needs=("teacher",)
+    ),
+    "codec": Stage(
+        ("",), codec_loss, steady=True, model="codec", needs=("vae", "semantic"), latents=True
     ),
 }

@@ -3,6 +3,7 @@
     python research/gpu/pieces.py split [--average] CHECKPOINT FOLDER   # FOLDER/vae.pt.00, ...
     python research/gpu/pieces.py join FOLDER CHECKPOINT
     python research/gpu/pieces.py start CHECKPOINT OUT       # the averaged model alone, to --init
+    python research/gpu/pieces.py teacher WEIGHTS OUT        # what --teacher needs of them
 
 Only the model is kept in float32: the average that it is blended into becomes float16, what the
 optimizer remembers bfloat16. A run that goes on from joined pieces differs by this rounding.
@@ -61,6 +62,18 @@ def join(folder: Path, checkpoint: Path) -> None:
 def start(checkpoint: Path, out: Path) -> None:
     """Write the averaged model of CHECKPOINT alone, in float16."""
     torch.save({"average": each(load(checkpoint)["average"], Tensor.half)}, out)
+
+
+@main.command()
+@click.argument("weights", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def teacher(weights: Path, out: Path) -> None:
+    """Write those of WEIGHTS, of EfficientNet-Lite0, that the teacher has, in float16."""
+    from hdcodec.train.teacher import BLOCKS
+
+    used = ("_conv_stem.", "_bn0.", *(f"_blocks.{k}." for k in range(BLOCKS)))
+    kept = {name: value for name, value in load(weights).items() if name.startswith(used)}
+    torch.save(each(kept, Tensor.half), out)
 
 
 def load(source: Path | io.BytesIO) -> Any:

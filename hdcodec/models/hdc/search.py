@@ -19,18 +19,10 @@ from torch import Tensor
 
 from hdcodec.entropy.fixedpoint import SYMBOL_MAX
 
+from .coding import LEAST_LOG_SCALE, gaussian_bits, rounded
 from .config import STRIDE
 from .drv import DENOISING_STEPS
-from .lic import (
-    LEAST_LOG_SCALE,
-    MSE_WEIGHT,
-    Lic,
-    common,
-    gaussian_bits,
-    rounded,
-    trade_off,
-    weighed,
-)
+from .lic import MSE_WEIGHT, Lic, common, trade_off, weighed
 from .model import HdcModel
 
 RATE = 0.12

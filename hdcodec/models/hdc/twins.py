@@ -11,14 +11,19 @@ from torch import nn
 
 from hdcodec.entropy.fixedpoint import FRACTION_BITS, WEIGHT_BITS
 
+from .coding import EntropyNets
 from .fixed import FixedNet, Layer
 from .model import HdcModel
 
 
 def fixed_nets(model: HdcModel) -> dict[str, FixedNet]:
     """The float twins, by the name under which their integer networks are stored."""
-    nets = model.lic.entropy
-    named = {"hyper_in": nets.hyper_in, "hyper": nets.hyper, "prior": model.prior.net}
+    return coding_nets(model.lic.entropy) | {"prior": model.prior.net}
+
+
+def coding_nets(nets: EntropyNets) -> dict[str, FixedNet]:
+    """Those that latents and hyper-latents are coded by, in any family."""
+    named = {"hyper_in": nets.hyper_in, "hyper": nets.hyper}
     return named | {f"parts.{p}": cast(FixedNet, net) for p, net in enumerate(nets.parts)}
 
 

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hdcodec.models.hdc.blocks import Block, down, stack, up
+from hdcodec.models.hdc.coding import interpolate, spread
 from hdcodec.models.hdc.layers import Pointwise
-from hdcodec.models.hdc.lic import interpolate, spread
 from hdcodec.models.noise import noise
 
 from .config import DiffusionConfig
@@ -50,6 +50,10 @@ class Reconstructed(NamedTuple):
     def detach(self) -> Reconstructed:
         """The same, constants to the gradient."""
         return Reconstructed(self.coarse.detach(), self.features.detach(), self.qindex)
+
+    def some(self, count: int) -> Reconstructed:
+        """The same of the first so many pictures."""
+        return Reconstructed(*(part[:count] for part in self))
 
 
 class Reconstruction(nn.Module):

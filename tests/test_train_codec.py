@@ -1,0 +1,324 @@
+"""The codec of the sprdiff family: its latents, and the stage that trains them."""
+
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from hdcodec.entropy.context import FourParts
+from hdcodec.entropy.intnet import IntNet
+from hdcodec.entropy.tables import gaussian_tables
+from hdcodec.models.hdc.coding import CodingSizes, EntropyNets, enlarging
+from hdcodec.models.hdc.config import Config as HdcConfig
+from hdcodec.models.hdc.fixed import FixedNet
+from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.hdc.twins import coding_nets
+from hdcodec.models.sprdiff.codec import CELLS, PARTS, LatentCodec, TripleFeatures, used
+from hdcodec.models.sprdiff.config import (
+    DiffusionConfig,
+    LatentCodecConfig,
+    SemanticConfig,
+    VaeConfig,
+)
+from hdcodec.models.sprdiff.diffusion import Diffusion, noise_of
+from hdcodec.models.sprdiff.vae import Vae
+from hdcodec.train import codec, semantic
+from hdcodec.train.__main__ import main as train_command
+from hdcodec.train.data import Crops, read_photos
+from hdcodec.train.export import net_tensors
+from hdcodec.train.latents import CachedLatents
+from hdcodec.train.run import train
+
+ROOT = Path(__file__).parents[1]
+
+SIZES = LatentCodecConfig(
+    latent=16,
+    hyper=4,
+    context=8,
+    vae=8,
+    distortion=72,
+    semantic=8,
+    width=16,
+    deep=16,
+    depth=1,
+    between=8,
+    trunk_width=16,
+    trunk_depth=1,
+    detail_width=8,
+    detail_depth=1,
+    head_depth=1,
+)
+STUDENT = SemanticConfig(features=8, width=8, depth=1)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def checkpoint(path: Path) -> dict[str, Any]:
+    return dict(torch.load(path, weights_only=True))
+
+
+@pytest.fixture
+def hdc(tiny_config: HdcConfig) -> HdcModel:
+    torch.manual_seed(0)
+    return HdcModel(tiny_config)
+
+
+@pytest.fixture
+def encoders(hdc: HdcModel) -> codec.Encoders:
+    torch.manual_seed(1)
+    vae = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1))
+    return codec.Encoders(hdc.lic, vae, semantic.SemanticEncoder(STUDENT))
+
+
+@pytest.fixture
+def model() -> LatentCodec:
+    """One whose last layers are not zero."""
+    torch.manual_seed(2)
+    model = LatentCodec(SIZES)
+    torch.nn.init.normal_(model.reconstruction.coarse.weight, std=0.1)
+    torch.nn.init.normal_(model.level)
+    return model
+
+
+@pytest.fixture
+def options(
+    data: Path,
+    random_weights: Path,
+    encoders: codec.Encoders,
+    hdc: HdcModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Any]:
+    """Of a small stage `codec` whose encoders are untrained."""
+    monkeypatch.setattr("hdcodec.train.codec.restore", lambda _: hdc)
+    monkeypatch.setattr("hdcodec.train.codec.load_vae", lambda _: encoders.vae)
+    student = SimpleNamespace(encoder=encoders.semantic)
+    monkeypatch.setattr("hdcodec.train.codec.load_student", lambda _: student)
+    paths = {"vae": tmp_path / "vae.pt", "semantic": tmp_path / "semantic.pt"}
+    shared = {"minutes": 10, "batch": 4, "crop": 64, "views": 1, "config": SIZES, "out": tmp_path}
+    return shared | paths | {"data": data, "metric_weights": random_weights}
+
+
+def seen(rows: int = 8, columns: int = 4, count: int = 2) -> TripleFeatures:
+    draws = generator(4)
+    return TripleFeatures(
+        *(torch.randn(count, c, rows, columns, generator=draws) for c in (8, 72, 8))
+    )
+
+
+# ---- latents ----
+
+
+def test_latents_are_a_32nd_and_what_they_say_a_16th(model: LatentCodec) -> None:
+    qindex = torch.tensor([[[3], [40]], [[7], [9]]])
+    coded, rebuilt = model(seen(), qindex)
+    assert coded.latent.shape == (2, 16, 4, 2)
+    assert coded.y_bits.shape == coded.z_bits.shape == (2, 2, 1)
+    assert rebuilt.given.coarse.shape == rebuilt.semantic.shape == (2, 8, 8, 4)
+    assert model.reconstruction.picture(rebuilt.given).shape == (2, 3, 128, 64)
+
+
+def test_quality_counts_where_it_is(model: LatentCodec) -> None:
+    ones = torch.ones(1, 2, 2, dtype=torch.long)
+    one, other = (model.encode(seen(8, 8, 1), ones * torch.tensor([[0, q]])) for q in (0, 200))
+    apart = (one - other).abs().amax((0, 1))
+    assert apart[:, :2].max() == 0 and apart[:, 2:].min() > 0
+
+
+def test_a_diffusion_takes_what_latents_say(model: LatentCodec) -> None:
+    sizes = DiffusionConfig(8, 8, 9, 16, 1, 16, 1, 24, 1, 16)
+    _, rebuilt = model(seen(count=1), torch.tensor([[[3], [40]]]))
+    sample = Diffusion(sizes).sample(rebuilt.given, noise_of(rebuilt.given.coarse))
+    assert sample.shape == rebuilt.given.coarse.shape
+
+
+@pytest.mark.parametrize("part", PARTS[:3])
+def test_what_an_encoder_says_can_be_left_out(model: LatentCodec, part: str) -> None:
+    qindex, first = torch.full((2, 2, 1), 100), seen()
+    place = PARTS.index(part)
+    other = TripleFeatures(*(x + 1 if k == place else x for k, x in enumerate(first)))
+    assert not torch.equal(model.encode(first, qindex), model.encode(other, qindex))
+    model.used.copy_(used([part]))
+    assert torch.equal(model.encode(first, qindex), model.encode(other, qindex))
+
+
+@pytest.mark.parametrize("cells", [2, 4])
+def test_hyper_latents_are_enlarged_to_any_grid(cells: int) -> None:
+    net = FixedNet(enlarging(8, cells))
+    assert net(torch.rand(1, 192, 3, 2)).shape == (1, 8, 3 * cells, 2 * cells)
+    nets = EntropyNets(CodingSizes(16, 4, 8, 9, cells))
+    shape = nets.hyper_features(torch.zeros(1, 4, 3, 2), torch.zeros(1, 3, 2)).shape
+    assert shape == (1, 8, 3 * cells, 2 * cells)
+
+
+def test_integer_networks_code_what_their_twins_foretell(model: LatentCodec) -> None:
+    """From the symbols of hyper-latents on, integers and floats come to the same latents."""
+
+    class Free:
+        """In place of a range coder: gives back what it is given."""
+
+        ended = False
+
+        def code(self, given: Any, *_: Any) -> Any:
+            return given
+
+    tensors: dict[str, Any] = {}
+    for name, net in coding_nets(model.entropy).items():
+        tensors |= net_tensors(name, net)
+    nets = {name: IntNet.load(tensors, name) for name in coding_nets(model.entropy)}
+    y = 6 * torch.randn(1, 16, 6, 4, generator=generator(6))
+    z = (3 * torch.randn(1, 4, 3, 2, generator=generator(7))).round()
+    entered = nets["hyper_in"](1024.0 * z[0].permute(1, 2, 0).double().numpy())
+    hyper = nets["hyper"](np.clip(entered, 0, 32767)).astype(np.int16)
+    with torch.no_grad():
+        twin = model.entropy.hyper_features(z, torch.zeros(1, 3, 2))
+        latent, _, _ = model.parts(y, twin, silent=True)
+    assert np.abs(hyper / 1024 - twin[0].permute(1, 2, 0).numpy()).max() < 0.02
+    context = FourParts([nets[f"parts.{p}"] for p in range(4)], gaussian_tables(), CELLS, 4)
+    _, decoded = context.code(Free(), hyper, y[0].permute(1, 2, 0).numpy())
+    found = torch.tensor(decoded).permute(2, 0, 1).float() / 1024
+    assert ((found - latent[0]).abs() < 0.02).float().mean() > 0.97
+
+
+def test_what_a_file_would_hold_takes_whole_steps(model: LatentCodec) -> None:
+    qindex = torch.full((2, 2, 1), 200)
+    with torch.no_grad():
+        y = 5 * model.encode(seen(), qindex)
+        coded = model.written(y, qindex)
+        again = model.written(coded.latent, qindex)
+    assert coded.y_bits.min() > 0 and coded.z_bits.min() > 0
+    assert (coded.latent - y).abs().max() < 0.51
+    assert again.latent.shape == coded.latent.shape
+
+
+# ---- training ----
+
+
+def test_crops_are_kept_in_bytes(data: Path, encoders: codec.Encoders) -> None:
+    crops = Crops(read_photos(data), size=64, batch=3, seed=5)
+    latents = CachedLatents(crops, encoders, views=2)
+    assert latents.kept.shape == (4, 4, 4, 2 * (8 + 72 + 8) + 768)
+    assert latents.kept.dtype == torch.uint8
+    x = torch.cat(list(crops.each(2)))
+    kept = encoders.unpacked(latents.kept.permute(0, 3, 1, 2))
+    torch.testing.assert_close(kept.pixels, x)
+    for found, wanted in zip(kept.seen, encoders.encode(x), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0.01, atol=0.01)
+
+
+def test_a_decoder_feels_what_changes_its_picture() -> None:
+    vae = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1)).eval()
+    with torch.no_grad():
+        vae.decoder.coarse[0].weight[:, 3] *= 10
+    felt = codec.felt(vae, torch.rand(4, 3, 64, 64, generator=generator()))
+    assert felt.argmax() == 3 and felt[3] > 5 * felt[0]
+    torch.testing.assert_close(felt.mean(), torch.tensor(1.0))
+
+
+def test_steps_lower_the_loss(data: Path, encoders: codec.Encoders) -> None:
+    crops = Crops(read_photos(data), size=64, batch=4)
+    model = codec.start_codec(None, SIZES, crops, encoders)
+    synthesis = encoders.lic.synthesis.state_dict()
+    for name, value in model.reconstruction.synthesis.state_dict().items():
+        assert torch.equal(value, synthesis[name]), name
+    batch = CachedLatents(crops, encoders, views=1)(0)
+    loss = codec.codec_loss(model, None, None, encoders)
+    optimizer, found = torch.optim.AdamW(model.parameters(), 2e-3), []
+    for _ in range(12):
+        total, figures = loss(batch, 0.5, generator(1))
+        found.append(float(total.detach()))
+        assert all(bool(value.isfinite()) for value in figures.values())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    assert found[-1] < 0.9 * found[0]
+    assert all(p.grad is not None for p in model.parameters())
+    assert all(p.grad is None for p in encoders.parameters())
+
+
+@pytest.mark.parametrize(("part", "learns"), [(PARTS[3], "semantic"), (PARTS[4], "synthesis.head")])
+def test_what_a_head_teaches_can_be_left_out(
+    data: Path, encoders: codec.Encoders, model: LatentCodec, part: str, learns: str
+) -> None:
+    batch = CachedLatents(Crops(read_photos(data), size=64, batch=4), encoders, views=1)(0)
+    for without, silent in (((), False), ((part,), True)):
+        model.zero_grad()
+        model.used.copy_(used(without))
+        codec.codec_loss(model, None, None, encoders)(batch, 0.0, generator())[0].backward()
+        head = model.reconstruction.get_submodule(learns)
+        assert all((p.grad.abs().sum() == 0) == silent for p in head.parameters())
+
+
+def test_a_tile_counts_by_its_quality() -> None:
+    error, factor = torch.ones(1, 8, 4), torch.tensor([[[1.0], [3.0]]])
+    weighted = codec.in_tiles(error, factor)
+    assert (weighted[:, :4] == 1).all() and (weighted[:, 4:] == 3).all()
+
+
+def test_the_stage_codec_is_resumed_as_it_was_asked_for(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    train("codec", max_steps=1, worth=4.0, without=("semantic",), **options)
+    first = checkpoint(tmp_path / "codec.pt")
+    train("codec", max_steps=2, resume=True, **options)
+    second = checkpoint(tmp_path / "codec.pt")
+    assert (first["step"], second["step"]) == (1, 2)
+    for name, wanted in (("worth", 4.0), ("used", [1, 1, 0, 1, 1])):
+        assert torch.equal(second["average"][name], torch.tensor(wanted).float())
+    assert torch.equal(first["model"]["felt"], second["model"]["felt"])
+    with Image.open(tmp_path / "codec.png") as sheet:
+        assert sheet.size == (7 * 256, 256)
+
+
+def test_the_same_seed_trains_the_same(options: dict[str, Any], tmp_path: Path) -> None:
+    found = []
+    for _ in range(2):
+        train("codec", max_steps=2, **options)
+        found.append(checkpoint(tmp_path / "codec.pt")["model"])
+    assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
+
+
+def test_stages_say_what_they_need(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="codec needs the checkpoint of a semantic encoder"):
+        train("codec", max_steps=1, **options | {"semantic": None})
+    line = f"semantic --data {tmp_path} --out {tmp_path} --minutes 1"
+    done = CliRunner().invoke(train_command, line.split())
+    assert done.exit_code == 2 and "--teacher" in done.output
+    done = CliRunner().invoke(train_command, ["codec", "--without", "head"])
+    assert done.exit_code == 2 and "pixel-head" in done.output
+
+
+# ---- the table ----
+
+
+def test_the_table_has_hdc_beside_the_codec(
+    data: Path,
+    encoders: codec.Encoders,
+    model: LatentCodec,
+    random_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    latents = import_module("latents")
+    monkeypatch.setattr(latents, "load_encoders", lambda *_: encoders)
+    monkeypatch.setattr(latents, "load_codec", lambda _: model)
+    line = f"{data} {data} --vae {data} --semantic {data} --qualities 150 --limit 1"
+    line += f" --metric-weights {random_weights}"
+    done = CliRunner().invoke(latents.main, line, catch_exceptions=False)
+    rows = [[cell.strip() for cell in row.split("|")] for row in done.output.splitlines()]
+    assert [row[3] for row in rows[2:]] == [
+        "codec: coarse estimate through the VAE",
+        "codec: coarse picture",
+        "hdc, fidelity 0",
+        "hdc, fidelity 1",
+    ]
+    assert float(rows[4][2]) <= float(rows[2][2]) + 1e-4
+    assert np.isfinite([float(row[4]) for row in rows[2:]]).all()
