@@ -73,10 +73,10 @@ def load_judges(folder: Path | None, device: str) -> Judges:
     return lpips.to(device).eval(), dists.to(device).eval()
 
 
-def centre(photo: Pixels, side: int) -> Tensor:
+def centre(photo: Pixels, side: int, stride: int = STRIDE) -> Tensor:
     """The middle of a photo, 1 x 3 x H x W in [0, 1], both sides at most `side` and multiples of
-    the latents' stride."""
-    height, width = (min(length, side) // STRIDE * STRIDE for length in photo.shape[:2])
+    `stride`."""
+    height, width = (min(length, side) // stride * stride for length in photo.shape[:2])
     top, left = (photo.shape[0] - height) // 2, (photo.shape[1] - width) // 2
     cut = photo[top : top + height, left : left + width].copy()
     return torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255

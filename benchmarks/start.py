@@ -47,9 +47,7 @@ def commands(picture: Path, folder: Path) -> dict[str, list[object]]:
 @click.option("--beside", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(picture: Path, runs: int, beside: Path | None) -> None:
     """Print a table of commands on PICTURE."""
-    variants = {
-        name: {"HDC_BACKEND": name, "PYTHONPATH": str(ROOT)} for name in ("onnx", "torch")
-    }
+    variants = {name: {"HDC_BACKEND": name, "PYTHONPATH": str(ROOT)} for name in ("onnx", "torch")}
     if beside is not None:
         variants["beside"] = {"PYTHONPATH": str(beside.resolve())}
     print(f"{machine()}\n")

@@ -1,9 +1,9 @@
 """The stage `draw` of hdc: its decoder learns to draw what a file leaves open.
 
 Files stay as they are: encoder, entropy networks, synthesis and LIC image are frozen. At low
-fidelities Wasserstein distortion takes half of what DISTS weighs and much of what LPIPS does. It
-compares local means and deviations of VGG's maps, so noise that is given a texture's strength and
-shape is worth as much to it as the texture itself, where every other loss here wants a mean.
+fidelities Wasserstein distortion takes the place of half of LPIPS, beside DISTS. It compares local
+means and deviations of VGG's maps, so noise that is given a texture's strength and shape is worth
+as much to it as the texture itself, where every other loss here wants a mean.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ SEEN = 0.75
 
 SQUARED_SHARE = 0.1
 LPIPS_SHARE = 0.5
-DISTS_SHARE = 0.5
 """Weights at fidelity 0, of those of the other stages."""
 
 STATISTICS_WEIGHT = 1.5
@@ -119,7 +118,7 @@ def judged(
     alike, statistics = judges.dists.distance(fake, real), wasserstein(fake[1:5], real[1:5])
     names = tokens(model, wanted, torch.full_like(wanted, 0.5))
     critic, fooled = play(judges.labeller, fake[2:5], real[2:5], latent, names, generator)
-    pull = DISTS_SHARE * DISTS_WEIGHT * alike + STATISTICS_WEIGHT * statistics
+    pull = DISTS_WEIGHT * alike + STATISTICS_WEIGHT * statistics
     return (
         critic,
         pull + LABEL_WEIGHT * fooled,

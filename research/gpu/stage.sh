@@ -7,8 +7,8 @@
 # All options after the stage's name are those of `python -m hdcodec.train STAGE`. WORK keeps the
 # checkpoints between runs of one machine; those that it lacks are read from PIECES. With AVERAGE the
 # pieces hold the averaged model alone, a fifth of the bytes. OUT gets the log, the pieces and a
-# sheet of samples, and, after the stage `vae`, the figures of the pictures in VALIDATION, if that is
-# given.
+# sheet of samples, and, after the stages `vae`, `whole` and `draw`, the figures of the pictures in
+# VALIDATION, if that is given.
 set -euo pipefail
 : "${DATA:?folder of photos}" "${METRICS:?folder of metric weights}" "${OUT:?folder of results}"
 stage=${1:?name of a stage}
@@ -26,7 +26,12 @@ done
     --resume "$@" 2>&1 | tee -a "$OUT/$stage.log"
 "$PYTHON" research/gpu/pieces.py split ${AVERAGE:+--average} "$WORK/$stage.pt" "$OUT"
 cp "$WORK/$stage.png" "$OUT"
-if [ "$stage" = vae ] && [ -n "${VALIDATION:-}" ]; then
-    "$PYTHON" benchmarks/reconstruction.py "$WORK/vae.pt" "$VALIDATION" \
-        --metric-weights "$METRICS" | tee "$OUT/reconstruction.txt"
+case $stage in
+    vae) benchmark=reconstruction ;;
+    whole | draw) benchmark=drawing ;;
+    *) exit ;;
+esac
+if [ -n "${VALIDATION:-}" ]; then
+    "$PYTHON" "benchmarks/$benchmark.py" "$WORK/$stage.pt" "$VALIDATION" \
+        --metric-weights "$METRICS" | tee "$OUT/$benchmark.txt"
 fi
