@@ -94,7 +94,7 @@ def _load(network: Network, what: str) -> Any:
     data = _read(network, what)
     onnxruntime = import_onnxruntime()
     options = session_options(onnxruntime)
-    options.enable_mem_pattern = False  # for each size it would keep a block of all that a run takes
+    options.enable_mem_pattern = False  # or it keeps a block of all a run takes, for each size
     name = Path(network.file).stem
     try:
         made = onnxruntime.InferenceSession(data, options, providers=[CPU])
