@@ -11,7 +11,6 @@ from typing import NoReturn
 
 from hdcodec._ending import INTERRUPTED, end
 
-
 OBJECTS = 100_000
 """New ones after which the process looks for garbage that refers to itself."""
 
