@@ -1,6 +1,6 @@
 """hdc at both ends of its fidelity beside AVIF and VVC, by metrics that see texture.
 
-    python benchmarks/judges.py FOLDER --every 3 --metric-weights METRICS --out RESULTS
+    python benchmarks/judges.py FOLDER --every 3 --limit 5 --metric-weights METRICS --out RESULTS
 
 Means at equal rates. What is measured is kept in RESULTS/points.jsonl and not measured again.
 """
@@ -25,15 +25,18 @@ RIVALS = {"avif@x2": (0, 8, 18), "avif@x4": (0, 18, 38, 58), "vvc": (2, 9, 14, 1
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--every", type=click.IntRange(1), default=1, help="Of the pictures take every Nth.")
+@click.option("--limit", type=click.IntRange(1), help="Take only the first N of those.")
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(folder: Path, every: int, metric_weights: str | None, out: Path) -> None:
+def main(
+    folder: Path, every: int, limit: int | None, metric_weights: str | None, out: Path
+) -> None:
     """Print a table of the pictures in FOLDER."""
     out.mkdir(parents=True, exist_ok=True)
     curves = own_curves(QUALITIES, {"fidelity": FIDELITIES}, device="cpu")
     curves += [replace(rival, settings=RIVALS[rival.name]) for rival in rival_curves(RIVALS)]
     rows = run(
-        picture_files(folder)[::every],
+        picture_files(folder)[::every][:limit],
         curves,
         METRICS,
         store=Store(out / "points.jsonl"),
