@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 THREADS = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+WITHOUT = (*THREADS, "PYTHONDONTWRITEBYTECODE")
+"""Variables that processes are timed without: an installation has its modules compiled."""
 
 
 def apart(function: Callable[..., Any], *arguments: object) -> Any:
@@ -36,11 +38,11 @@ def seconds(command: Sequence[object], **variables: str) -> float:
 
 def cost(command: Sequence[object], **variables: str) -> tuple[float, float]:
     """Seconds of a whole process and its highest resident size in megabytes, with `variables` in
-    its environment and without settings of threads from outside.
+    its environment and without settings from outside that users do not have.
 
     Without a timeout, with which Python waits in steps of up to 50 ms.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    environment = {name: value for name, value in os.environ.items() if name not in WITHOUT}
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:  # where no package lies that Python would prefer
         process = subprocess.Popen(

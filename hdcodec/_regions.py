@@ -26,20 +26,18 @@ AUTO, NONE = "auto", "none"
 
 
 def regions_of(
-    picture: Picture, regions: Iterable[Place], mask: Mask | None, protect: str
+    picture: Picture, regions: Iterable[Place], mask: Mask | None, protect: str | Iterable[Box]
 ) -> Regions | None:
     """The regions of a picture, or None where there are none.
 
     `regions`: Region, (x, y, width, height[, offset]) or text as Region.parse takes it. `mask`: an
-    image, an array or the path of a picture, whatever its size. `protect`: "auto", "none", or
-    kinds of things between commas, as `kinds` knows them. Raises ValueError, TypeError, ImageError,
-    and WeightsError or DeviceError where a detector that was asked for is missing; with "auto" one
-    that does not work is a warning.
+    image, an array or the path of a picture, whatever its size. `protect`: as `look_for` takes it,
+    or what it found. Raises ValueError, TypeError, ImageError, and what `look_for` does.
     """
     places = tuple(map(_region, regions))
     for place in places:
         _check_inside(place, picture.rgb.size)
-    found = tuple(_found(picture.rgb, protect))
+    found = look_for(picture.rgb, protect) if isinstance(protect, str) else tuple(protect)
     gray = None if mask is None else _gray(mask)
     if not places and not found and gray is None:
         return None
@@ -61,17 +59,25 @@ def kinds(protect: str) -> tuple[str, ...]:
     return wanted
 
 
-def _found(rgb: Image.Image, protect: str) -> Iterable[Box]:
+def look_for(rgb: Image.Image, protect: str) -> tuple[Box, ...]:
+    """What is to be protected in a picture: "auto", "none", or kinds of things between commas, as
+    `kinds` knows them.
+
+    Raises ValueError, and WeightsError or DeviceError where a detector that was asked for is
+    missing; with "auto" one that does not work is a warning.
+    """
     from . import detect
 
     finders = {"faces": detect.faces, "text": detect.text}
+    found: list[Box] = []
     for kind in kinds(protect):
         try:
-            yield from finders[kind](np.asarray(rgb))
+            found += finders[kind](np.asarray(rgb))
         except (WeightsError, DeviceError) as error:
             if protect != AUTO:
                 raise
             warnings.warn(f"{kind} are not protected: {error}", stacklevel=2)
+    return tuple(found)
 
 
 def _region(place: Any) -> Region:

@@ -31,6 +31,7 @@ from .models.family import Rate
 if TYPE_CHECKING:
     from ._inputs import Data, Source
     from ._regions import Mask, Place
+    from .detect import Box
     from .models.family import Networks, Pixels, Stream
     from .models.regions import Regions
 
@@ -96,7 +97,7 @@ class Codec:
         keep_metadata: bool = False,
         regions: Iterable[Place] = (),
         mask: Mask | None = None,
-        protect: str = "auto",
+        protect: str | Iterable[Box] = "auto",
         **options: Any,
     ) -> Container:
         """A file of `image`, a Pillow image, a Picture, an array or the path of a picture file.
@@ -110,7 +111,8 @@ class Codec:
         better than the rest by that (25 unless given), or worse; so is what is bright or dark in
         `mask`, a gray picture of any size, by up to 25. `protect`: what is looked for and gets more
         quality the smaller it is, "faces", "text", "faces,text", "none", or "auto", faces where
-        their detector is installed; the result's `found` says how many there were.
+        their detector is installed, or boxes in which something was found already; the result's
+        `found` says how many there were.
 
         Further `options` are the family's `Encoding`. Raises ImageError, TooLargeError,
         TargetError, WeightsError, ValueError, TypeError.

@@ -86,6 +86,11 @@ def test_boxes_lie_within_the_picture(what: str, astronaut: np.ndarray) -> None:
         assert box.y >= 0 and box.y + box.height <= cut.shape[0] + 1e-6
 
 
+def test_weights_are_constants_so_that_they_can_be_laid_out_for_the_processor(what: str) -> None:
+    opened = networks.session(detect._FINDERS[what][0], what)
+    assert not opened.get_overridable_initializers()
+
+
 # Packages that are missing or hold something else
 
 

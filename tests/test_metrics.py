@@ -35,6 +35,7 @@ TRAINED = {
     "lpips_vgg": 0.51835,
     "dists": 0.37415,
     "wd": 2.12369,
+    "kd": 0.22962,
 }
 
 
@@ -92,6 +93,8 @@ def test_what_is_undefined_for_a_small_picture_is_nan(random_weights: Path) -> N
 
 def test_smallest_pictures_are_measured(random_weights: Path) -> None:
     for name, metric in METRICS.items():
+        if metric.of_sets:  # which take two patches
+            continue
         black = np.zeros((metric.min_side, metric.min_side, 3), np.uint8)
         value = measure(black, black + 9, [name], weights=str(random_weights))[name]
         assert math.isfinite(value), name

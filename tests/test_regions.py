@@ -247,3 +247,20 @@ def test_faces_are_protected_where_their_detector_is(hdc: Hdc, tmp_path: Path) -
     assert "1 face," in made.out.decode()
     assert out.stat().st_size <= 1400
     assert len(set("".join(hdcodec.info(out)["quality_map"]))) > 1
+
+
+def test_boxes_that_were_found_already_stand_for_the_search(
+    codec: Codec, astronaut: Image.Image
+) -> None:
+    from hdcodec import detect
+
+    boxes = [detect.Box(180, 60, 60, 70, 1.0, detect.FACE)]
+    box = codec.encode(astronaut, quality=30, protect=boxes)
+    assert box.found == {"face": 1}
+    assert len(set("".join(hdcodec.info(box.data)["quality_map"]))) > 1
+    nothing = codec.compress(astronaut, quality=30, protect=())
+    assert nothing == codec.compress(astronaut, quality=30, protect="none")
+    if "faces" in detect.available():
+        found = detect.faces(np.asarray(astronaut))
+        searched = codec.compress(astronaut, quality=30, protect="faces")
+        assert codec.compress(astronaut, quality=30, protect=found) == searched

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     "--metrics",
     metavar="LIST",
     callback=options.listed(click.STRING.convert),
-    help="psnr, ssim, msssim, lpips_alex, lpips_vgg, dists, wd; unless given, those that need "
-    "nothing to be fetched, without wd.",
+    help="psnr, ssim, msssim, lpips_alex, lpips_vgg, dists, wd, kd; unless given, those that "
+    "need nothing to be fetched, without wd and kd.",
 )
 @options.metric_weights
 @options.device

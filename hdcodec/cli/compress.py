@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from hdcodec.cli._files import STREAM, Output, reading
 from hdcodec.cli._packets import BYTES, Cut, Packets, bare, parity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hdcodec.detect import Box
     from hdcodec.format import Container
     from hdcodec.images import Picture
 
@@ -105,10 +109,11 @@ def command(
 
     from hdcodec import Codec
 
+    protected = _sought(picture, protect)
     width, height = picture.rgb.size
     codec = Codec(model, device, backend=backend, pixels=width * height)
     coding = time.perf_counter()
-    chosen |= {"regions": regions, "mask": mask, "protect": protect} | rate
+    chosen |= {"regions": regions, "mask": mask, "protect": protected()} | rate
     box = codec.encode(picture, verify=verify, keep_metadata=keep_metadata, **chosen)
     coded = time.perf_counter() - coding
     path = Path(target.name)
@@ -126,6 +131,17 @@ def command(
     facts |= {"seconds": time.perf_counter() - started}
     line = _line(facts) + (f"; {sent.line}" if sent else "")
     target.report(line, facts, as_json, quiet)
+
+
+def _sought(picture: "Picture", protect: str) -> "Callable[[], str | tuple[Box, ...]]":
+    """Starts to look for what is to be protected, while the model is loaded; the result waits for
+    what was found."""
+    if protect == "none":
+        return lambda: protect
+    from hdcodec._later import Later
+    from hdcodec._regions import look_for
+
+    return Later(partial(look_for, picture.rgb, protect)).get
 
 
 def _cut(packets: int | None, size: int | None, parity: bool, bare: bool) -> Cut | None:

@@ -52,7 +52,7 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
     callback=options.listed(click.STRING.convert),
     default=METRICS,
     show_default=True,
-    help="Of psnr, ssim, msssim, lpips_alex, lpips_vgg, dists, wd.",
+    help="Of psnr, ssim, msssim, lpips_alex, lpips_vgg, dists, wd, kd.",
 )
 @options.metric_weights
 @click.option(

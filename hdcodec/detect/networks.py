@@ -35,10 +35,8 @@ class Network(NamedTuple):
     """Its place there."""
     input: str
     outputs: tuple[str, ...]
-    fixed: bytes = b""
-    """How the file declares the sizes of its input, where it means sizes that do not matter."""
-    free: bytes = b""
-    """The same, as long, for any size."""
+    edits: tuple[tuple[bytes, bytes], ...] = ()
+    """Bytes of the file that are read as others, as many: what it declares and should not."""
 
     def place(self) -> Path | None:
         """Where the file is, if the package is installed; the package is not imported."""
@@ -95,9 +93,11 @@ def _load(network: Network, what: str) -> Any:
 
     data = _read(network, what)
     onnxruntime = import_onnxruntime()
+    options = session_options(onnxruntime)
+    options.enable_mem_pattern = False  # or it keeps a block of all a run takes, for each size
     name = Path(network.file).stem
     try:
-        made = onnxruntime.InferenceSession(data, session_options(onnxruntime), providers=[CPU])
+        made = onnxruntime.InferenceSession(data, options, providers=[CPU])
     except Exception as error:
         version = onnxruntime.__version__
         raise WeightsError(f"onnxruntime {version} cannot load {name}.onnx: {error}") from error
@@ -125,7 +125,9 @@ def _read(network: Network, what: str) -> bytes:
         data = place.read_bytes()
     except OSError as error:
         raise WeightsError(f"{place} cannot be read: {error.strerror}") from error
-    return data.replace(network.fixed, network.free) if network.fixed else data
+    for declared, wanted in network.edits:
+        data = data.replace(declared, wanted, 1)
+    return data
 
 
 def reduced(pixels: Pixels, longest: int, most: float) -> Reduced:

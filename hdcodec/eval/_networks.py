@@ -1,10 +1,11 @@
-"""LPIPS, DISTS and Wasserstein distortion of two pictures, by torch."""
+"""LPIPS, DISTS, Wasserstein distortion and kernel distance of two pictures, by torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,12 +13,15 @@ from hdcodec.models.devices import pick_device
 from hdcodec.perceptual import (
     DISTS,
     LPIPS,
+    PatchFeatures,
     Wasserstein,
     find_dists,
     find_lpips,
+    find_patch_features,
     find_wasserstein,
 )
 
+from ._sets import Features
 from .metrics import Pixels
 
 # Up to this many pixels an original's activations are kept (400 bytes a pixel and network).
@@ -42,10 +46,28 @@ class Distances:
                 self._kept[name] = mine
             return net.distance(mine, net.features(batch(other, self._device))).item()
 
+    @cached_property
+    def own_patches(self) -> Features:
+        """The original's."""
+        return self.patches(self._original)
+
+    @torch.inference_mode()
+    def patches(self, picture: Pixels) -> Features:
+        """The features of a picture's patches. Raises WeightsError."""
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            found = _patch_network(self._weights, self._device)(batch(picture, self._device))
+        features: Features = found[0].cpu().numpy().astype(np.float16)
+        return features
+
 
 def batch(pixels: Pixels, device: torch.device) -> Tensor:
     """Shapes uint8 H x W x 3 to float32 1 x 3 x H x W in [0, 1]."""
     return torch.tensor(pixels, device=device).permute(2, 0, 1)[None].float() / 255
+
+
+@lru_cache(maxsize=2)
+def _patch_network(weights: str | None, device: torch.device) -> PatchFeatures:
+    return find_patch_features(weights).to(device)
 
 
 @lru_cache(maxsize=8)

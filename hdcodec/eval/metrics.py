@@ -1,4 +1,5 @@
-"""PSNR, SSIM, MS-SSIM, LPIPS, DISTS and Wasserstein distortion of two pictures."""
+"""PSNR, SSIM, MS-SSIM, LPIPS, DISTS and Wasserstein distortion of two pictures; kernel distance of
+sets."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hdcodec._errors import HdcError
+from hdcodec.eval._sets import Features, kernel_distance
 from hdcodec.eval._ssim import ms_ssim, ssim
 from hdcodec.models.start import starting_torch
 
@@ -30,6 +32,8 @@ class Metric:
     higher_is_better: bool
     digits: int
     min_side: int
+    of_sets: bool = False
+    """Whether it compares sets of pictures; that of two pictures is one of their patches."""
 
     @property
     def sign(self) -> int:
@@ -45,7 +49,10 @@ METRICS = {
     "lpips_vgg": Metric("LPIPS-VGG", False, 4, 16),
     "dists": Metric("DISTS", False, 4, 16),
     "wd": Metric("Wasserstein distortion", False, 4, 32),
+    "kd": Metric("Kernel distance", False, 4, 31, of_sets=True),
 }
+
+_NO_PATCHES: Features = np.empty((2, 0, 1), np.float16)
 
 SIMILARITIES = {"ssim": ssim, "msssim": ms_ssim}
 
@@ -99,7 +106,17 @@ class Reference:
             return psnr(self._pixels, other)
         if name in SIMILARITIES:
             return SIMILARITIES[name](self._pixels, other)
+        if name == "kd":
+            return kernel_distance(*self.patches(other))
         return self._distances(name, other)
+
+    def patches(self, picture: Image.Image | Pixels) -> Features:
+        """The features of the original's patches and of those of another picture, 2 x patches x
+        channels; without patches where it is too small."""
+        other = pixels(picture)
+        if min(other.shape[:2]) < METRICS["kd"].min_side:
+            return _NO_PATCHES
+        return np.stack([self._distances.own_patches, self._distances.patches(other)])
 
     @cached_property
     def _distances(self) -> Distances:

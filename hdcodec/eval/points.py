@@ -15,8 +15,9 @@ from PIL import Image
 from hdcodec import images
 from hdcodec._errors import HdcError
 from hdcodec._pictures import readable
+from hdcodec.eval._sets import FeatureStore, distance_of_pictures
 from hdcodec.eval.codecs import Curve
-from hdcodec.eval.metrics import Reference
+from hdcodec.eval.metrics import METRICS, Reference
 
 # codec, version, setting, image, digest, width, height, bytes, bpp, encode_seconds,
 # decode_seconds, and one number per metric
@@ -44,11 +45,13 @@ class Original:
 class Store:
     """Rows by key, kept in a file of JSON lines as well where a path is given.
 
-    A line cut off by a kill is ignored; a later row replaces an earlier one of the same key.
+    A line cut off by a kill is ignored; a later row replaces an earlier one of the same key. What
+    metrics of sets need lies in files of the folder `patches` beside it.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        self.features = FeatureStore(path and path.parent / "patches")
         self._rows: dict[Key, Point] = {}
         if path and path.exists():
             self._rows = {key(row): row for row in read_rows(path)}
@@ -104,10 +107,14 @@ def run(
 ) -> list[Point]:
     """Measures `names` for every picture, curve and setting that the store does not hold yet.
 
+    A metric of sets is that of all pictures of a curve at a setting, the same in each of their
+    rows.
     `advance` is told the name of every point that is done. A picture or point that fails is left
     out and `fail` is told why; without `fail` its error is raised.
     """
     store, files, warm = store or Store(), files or Files(), set[str]()
+    plain = [name for name in names if not METRICS[name].of_sets]
+    sets = len(plain) < len(names)
     rows: list[Point] = []
 
     def attempt(what: str, work: Callable[[], T]) -> T | None:
@@ -123,20 +130,34 @@ def run(
         original = attempt(path.name, partial(Original.load, path))
         if original is None:
             continue
-        reference = Reference(original.image, names, weights=weights, device=device)
+        reference = Reference(original.image, plain, weights=weights, device=device)
         for curve, setting in ((c, s) for c in curves for s in c.settings):
             name = f"{original.name} {curve.name} {setting:g}"
-            wanted = (curve.name, curve.version, setting, original.name, original.digest)
-            row = store.get(wanted, names)
-            if row is None:
+            wanted = (curve.name, curve.version, float(setting), original.name, original.digest)
+            row = store.get(wanted, plain)
+            if row is None or (sets and store.features.get(wanted) is None):
                 coded = attempt(name, partial(_coded, original, curve, setting, files, warm))
                 if coded is None:
                     continue
                 row = coded[0] | reference.compare(coded[1])
+                if sets:
+                    store.features.add(wanted, reference.patches(coded[1]))
                 store.add(row)
             advance(name)
             rows.append(row)
-    return rows
+    return _with_sets(rows, store.features) if sets else rows
+
+
+def _with_sets(rows: Sequence[Point], features: FeatureStore) -> list[Point]:
+    """The rows with the kernel distance of the pictures of their curve and setting."""
+    groups: dict[tuple[str, float], list[Key]] = {}
+    for row in rows:
+        groups.setdefault((row["codec"], row["setting"]), []).append(key(row))
+    found = {
+        group: distance_of_pictures(pair for k in keys if (pair := features.get(k)) is not None)
+        for group, keys in groups.items()
+    }
+    return [row | {"kd": found[row["codec"], row["setting"]]} for row in rows]
 
 
 def _coded(
@@ -179,7 +200,8 @@ def picture_files(folder: Path) -> list[Path]:
 
 def key(row: Point) -> Key:
     """What tells a measurement from all others; raises KeyError."""
-    return (row["codec"], row["version"], row["setting"], row["image"], row["digest"])
+    setting = float(row["setting"])
+    return (row["codec"], row["version"], setting, row["image"], row["digest"])
 
 
 def read_rows(path: Path) -> Iterator[Point]:

@@ -42,6 +42,9 @@ TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """What onnxruntime reads when it is imported; without it some of its builds keep a device id and
 notes of each use in the home folder, to be sent."""
 
+_importing = Lock()
+"""One thread sets the variable above and takes it away again; the others wait."""
+
 _loaded: WeakSet[OnnxGraphs] = WeakSet()
 """All graphs of this process."""
 
@@ -160,7 +163,7 @@ def import_onnxruntime() -> Any:
     """onnxruntime, with its telemetry switched off where this is its first import; raises
     DeviceError where it is missing, broken or too old."""
     try:
-        with _quiet_start():
+        with _importing, _quiet_start():
             import onnxruntime
 
         version = str(onnxruntime.__version__)
@@ -201,6 +204,8 @@ def leave(sessions: Iterable[Any]) -> None:
 
 
 def _leave_graphs() -> None:
+    global _importing
+    _importing = Lock()
     for graphs in list(_loaded):
         leave(graphs._sessions.values())
         graphs._sessions, graphs._lock = {}, Lock()

@@ -96,7 +96,9 @@ def _card(example: Example, shown: Gallery) -> Markup:
     row, name = example.row, example.row["image"]
     values = [f"{row['bytes']:,} bytes", f"{row['bpp']:.4f} bpp"]
     values += [
-        f"{metric.title} {number(key, row[key])}" for key, metric in METRICS.items() if key in row
+        f"{metric.title} {number(key, row[key])}"
+        for key, metric in METRICS.items()
+        if key in row and not metric.of_sets
     ]
     if example.factor > 1:
         values.append(f"shown at 1/{example.factor:.1f} of its size")

@@ -6,6 +6,7 @@ from hdcodec.perceptual import _installed, _stored
 from hdcodec.perceptual._backbone import Backbone
 from hdcodec.perceptual._dists import DISTS, l2_pool
 from hdcodec.perceptual._lpips import LPIPS
+from hdcodec.perceptual._patches import PatchFeatures
 from hdcodec.perceptual._stored import Folder
 from hdcodec.perceptual._wasserstein import Wasserstein
 
@@ -30,3 +31,9 @@ def find_wasserstein(folder: Folder | None = None) -> Wasserstein:
     WeightsError as `find_lpips` does."""
     convs, _ = _stored.of_lpips("vgg", folder) if folder else _installed.of_lpips("vgg")
     return Wasserstein(Backbone("vgg", convs))
+
+
+def find_patch_features(folder: Folder | None = None) -> PatchFeatures:
+    """Features of patches, float32 on the CPU; AlexNet comes with the weights of LPIPS. Raises
+    WeightsError as `find_lpips` does."""
+    return PatchFeatures(find_lpips("alex", folder).backbone)

@@ -27,8 +27,9 @@ DISTS_FILES = {
 
 
 def is_installed(metric: str) -> bool:
-    """Whether "lpips_alex", "lpips_vgg", "dists" or "wd" can be had without fetching anything."""
-    net = "alex" if metric == "lpips_alex" else "vgg"
+    """Whether "lpips_alex", "lpips_vgg", "dists", "wd" or "kd" can be had without fetching
+    anything."""
+    net = "alex" if metric in ("lpips_alex", "kd") else "vgg"
     files = DISTS_FILES if metric == "dists" else LPIPS_FILES
     cached = Path(torch.hub.get_dir(), "checkpoints").glob(f"{BACKBONES[net][0]}-*.pth")
     here = any(path.is_file() for path in _places(files, net))
