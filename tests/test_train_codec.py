@@ -19,7 +19,7 @@ from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.twins import coding_nets
-from hdcodec.models.sprdiff.codec import CELLS, PARTS, LatentCodec, TripleFeatures, used
+from hdcodec.models.sprdiff.codec import CELLS, LOG_SCALE, PARTS, LatentCodec, TripleFeatures, used
 from hdcodec.models.sprdiff.config import (
     DiffusionConfig,
     LatentCodecConfig,
@@ -131,6 +131,14 @@ def test_quality_counts_where_it_is(model: LatentCodec) -> None:
     one, other = (model.encode(seen(8, 8, 1), ones * torch.tensor([[0, q]])) for q in (0, 200))
     apart = (one - other).abs().amax((0, 1))
     assert apart[:, :2].max() == 0 and apart[:, 2:].min() > 0
+
+
+def test_latents_are_foretold_with_about_their_scale() -> None:
+    torch.manual_seed(0)
+    model = LatentCodec(SIZES)
+    with torch.no_grad():
+        _, mean, log_scale = model.parts(torch.zeros(1, 16, 8, 8), torch.rand(1, 8, 8, 8))
+    assert abs(float(log_scale.mean()) - LOG_SCALE) < 0.2 and abs(float(mean.mean())) < 0.2
 
 
 def test_a_diffusion_takes_what_latents_say(model: LatentCodec) -> None:

@@ -112,6 +112,13 @@ class EntropyNets(nn.Module):
         self.quality = nn.Parameter(torch.zeros(sizes.levels, _ENTRY))
         self.z_log_scale = nn.Parameter(torch.zeros(sizes.levels, sizes.hyper))
 
+    @torch.no_grad()
+    def begin(self, log_scale: float) -> None:
+        """Foretell untrained latents with scales of about this logarithm in place of 0."""
+        for net in self.parts:
+            *_, last = net.parameters()  # the biases of the last layer: means, then log scales
+            last[len(last) // 2 :] = log_scale
+
     def hyper_features(self, z: Tensor, qindex: Tensor) -> Tensor:
         """Rounded hyper-latents -> N x context on the latents' grid."""
         h = self.hyper_in(z) + interpolate(self.quality, qindex)

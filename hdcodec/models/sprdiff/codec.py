@@ -41,6 +41,9 @@ PARTS = ("vae", "distortion", "semantic", "semantic-head", "pixel-head")
 GAINS = (0.7, 2.0)
 """Of the lowest and the highest quality, before training."""
 
+LOG_SCALE = -1.1
+"""Logarithm of the scale that latents are foretold with before training: about theirs."""
+
 
 class TripleFeatures(NamedTuple):
     """What the three encoders say of a picture, each N x channels x H/16 x W/16: the VAE's latents,
@@ -143,6 +146,7 @@ class LatentCodec(LatentCoding):
         self.reconstruction = DualReconstruction(cfg)
         self.log_gain = gains(sizes, *GAINS)
         self.level = nn.Parameter(torch.zeros(cfg.levels, 128))
+        self.entropy.begin(LOG_SCALE)
 
     def encode(self, seen: TripleFeatures, qindex: Tensor) -> Tensor:
         """Gained latents, unrounded, N x latent x H/32 x W/32; sides multiples of 64."""
