@@ -49,7 +49,7 @@ def wrong(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
 @pytest.mark.parametrize("stage", ["vae", "diffuse", "semantic", "codec"])
 def test_files_of_another_kind_are_refused(stage: str, data: Path, wrong: tuple[Path, str]) -> None:
     path, message = wrong
-    options = {
+    options: dict[str, list[str | Path]] = {
         "vae": ["--init", path],
         "diffuse": ["--vae", path],
         "semantic": ["--teacher", path],
