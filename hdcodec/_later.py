@@ -10,18 +10,22 @@ T = TypeVar("T")
 
 
 class Later(Generic[T]):
-    """What `work` returns, which a thread begins with at once. A process that ends before does not
-    wait for it."""
+    """What `work` returns, which a thread begins with at once; where no thread can be had it is
+    done here and now. A process that ends before does not wait for it."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._error: BaseException | None = None
         self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no more threads
+            self._run()
 
     def get(self) -> T:
         """The result, waited for; raises what the work raised."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
         return self._result

@@ -37,7 +37,7 @@ def regions_of(
     places = tuple(map(_region, regions))
     for place in places:
         _check_inside(place, picture.rgb.size)
-    found = look_for(picture.rgb, protect) if isinstance(protect, str) else tuple(protect)
+    found = _boxes(picture.rgb, protect)
     gray = None if mask is None else _gray(mask)
     if not places and not found and gray is None:
         return None
@@ -78,6 +78,29 @@ def look_for(rgb: Image.Image, protect: str) -> tuple[Box, ...]:
                 raise
             warnings.warn(f"{kind} are not protected: {error}", stacklevel=2)
     return tuple(found)
+
+
+def _boxes(rgb: Image.Image, protect: str | Iterable[Box]) -> tuple[Box, ...]:
+    """What is to be protected, looked for or as it is given."""
+    if isinstance(protect, str):
+        return look_for(rgb, protect)
+    if not isinstance(protect, Iterable):
+        raise TypeError("protect must be a text or boxes")
+    boxes = tuple(protect)
+    for box in boxes:
+        _check_box(box, rgb.size)
+    return boxes
+
+
+def _check_box(box: Any, size: tuple[int, int]) -> None:
+    """A box must be what a detector could have found in a picture of that size."""
+    from .detect import FACE, TEXT, Box
+
+    if not isinstance(box, Box):
+        raise TypeError(f"protect takes boxes of hdcodec.detect, not {type(box).__name__}")
+    if box.kind not in (FACE, TEXT):
+        raise ValueError(f"the kind of a box must be {FACE} or {TEXT}, not {box.kind!r}")
+    _check_inside(Region(box.x, box.y, box.width, box.height), size)
 
 
 def _region(place: Any) -> Region:

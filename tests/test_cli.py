@@ -766,6 +766,7 @@ def test_cuda_is_used_or_said_to_be_absent(hdc: Hdc, picture: Path) -> None:
         (OSError(errno.ENOSPC, "No space left on device", "a.hdc"), 1, "a.hdc: No space left"),
         (ModuleNotFoundError("No module named 'ray'", name="ray"), 1, "ray"),
         (KeyError("two\nlines"), 1, "unforeseen"),
+        (EOFError("no data left"), 1, "unforeseen"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.Abort(), 130, "interrupted"),
     ],

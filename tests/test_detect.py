@@ -183,6 +183,22 @@ def test_a_failure_on_a_picture_is_a_warning(
         assert detect.faces(astronaut) == []
 
 
+def test_weights_that_give_no_numbers_are_a_warning(
+    what: str, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = networks.session(detect._FINDERS[what][0], what)
+
+    class Damaged:
+        get_inputs = whole.get_inputs
+
+        def run(self, *arguments: object) -> list[np.ndarray]:
+            return [np.full_like(output, np.nan) for output in whole.run(*arguments)]
+
+    monkeypatch.setattr(detect, "session", lambda *arguments: Damaged())
+    with pytest.warns(UserWarning, match=f"{what} cannot be looked for: the weights of the netw"):
+        assert FINDERS[what](astronaut) == []
+
+
 # What they need
 
 sides = st.integers(1, 700)

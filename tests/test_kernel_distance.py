@@ -1,5 +1,6 @@
 """Kernel distance: its formula, what it says of sets of photographs, its place in a run."""
 
+import io
 import itertools
 import math
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 from metric_weights import shared_weights
 from PIL import Image
 
-from hdcodec.eval import Curve, Report, Store, measure, picture_files, rival_curves, run
-from hdcodec.eval._sets import distance_of_pictures, kernel_distance
+from hdcodec.eval import Curve, Report, Store, _sets, measure, picture_files, rival_curves, run
+from hdcodec.eval._sets import FeatureStore, distance_of_pictures, kernel_distance
 from hdcodec.eval.metrics import Reference
 
 KD = ["psnr", "kd"]
@@ -38,6 +39,13 @@ def test_it_is_its_formula() -> None:
     for shift in (0.0, 0.4):
         a, b = drawn(7), drawn(9, shift, seed=1)
         assert kernel_distance(a, b) == pytest.approx(by_pairs(a, b))
+
+
+def test_many_patches_are_compared_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = drawn(7), drawn(9, seed=1)
+    whole = kernel_distance(a, b)
+    monkeypatch.setattr(_sets, "ROWS", 2)
+    assert kernel_distance(a, b) == pytest.approx(whole)
 
 
 def test_draws_from_one_source_are_at_zero_in_the_mean() -> None:
@@ -129,3 +137,22 @@ def test_features_are_kept_with_the_points(
     first, *_ = (tmp_path / "patches").iterdir()
     first.unlink()
     assert again(KD) == 1
+
+
+def saved(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"garbage", saved(np.ones((2, 3, 4), np.float16))[:-1], saved(np.ones((3, 4)))],
+    ids=["empty", "garbage", "cut off", "of another shape"],
+)
+def test_a_damaged_file_of_features_counts_as_none(data: bytes, tmp_path: Path) -> None:
+    FeatureStore(tmp_path).add("a", np.ones((2, 3, 4), np.float16))
+    (file,) = tmp_path.iterdir()
+    assert FeatureStore(tmp_path).get("a") is not None
+    file.write_bytes(data)
+    assert FeatureStore(tmp_path).get("a") is None

@@ -1,7 +1,9 @@
 """Quality by region: coded exactly, within budgets, and seen in the picture."""
 
+import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +14,12 @@ from PIL import Image
 
 import hdcodec
 from hdcodec import Codec
+from hdcodec._regions import regions_of
+from hdcodec.detect import Box
 from hdcodec.entropy.coder import Decoder, Encoder, PrefixDecoder
 from hdcodec.entropy.offsets import code_offsets
 from hdcodec.format import unpack
+from hdcodec.images import from_pil
 from hdcodec.models.regions import Region, Regions
 
 ASTRONAUT = Path(__file__).parent.parent / "docs" / "astronaut.jpg"
@@ -235,6 +240,26 @@ def test_wrong_options_are_one_line(
     found = hdc("compress", ASTRONAUT, out, *options)
     assert found.code and words in found.err and "Traceback" not in found.err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("protect", "kind", "message"),
+    [
+        (None, TypeError, "protect must be a text or boxes"),
+        (Box(8, 8, 30, 30, 0.9, "face"), TypeError, "boxes of hdcodec.detect, not int"),
+        ([(8, 8, 30, 30)], TypeError, "boxes of hdcodec.detect, not tuple"),
+        ([Box(8, 8, 30, 30, 0.9, "dog")], ValueError, "must be face or text, not 'dog'"),
+        ([Box(math.nan, 8, 30, 30, 0.9, "face")], ValueError, "must be finite"),
+        ([Box(8, 8, -30, 30, 0.9, "face")], ValueError, "at least a pixel"),
+        ([Box(100, 8, 30, 30, 0.9, "face")], ValueError, "lies outside the picture"),
+    ],
+)
+def test_boxes_that_cannot_be_are_refused(
+    protect: Any, kind: type[Exception], message: str
+) -> None:
+    picture = from_pil(Image.new("RGB", (100, 70)))
+    with pytest.raises(kind, match=message):
+        regions_of(picture, (), None, protect)
 
 
 def test_faces_are_protected_where_their_detector_is(hdc: Hdc, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -33,6 +33,12 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         return cast(click.Command, import_module(f"hdcodec.cli.{cmd_name}").command)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:  # of a file; click would take it for Ctrl-D and so for Ctrl-C
+            raise RuntimeError(f"a file ends early: {error}") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

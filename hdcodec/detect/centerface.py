@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .boxes import FACE, Box, Pixels, in_picture, strongest
-from .networks import Network, reduced
+from .networks import Network, numbers, reduced
 
 _VERSION = b"\x08\x04\x12\x07pytorch", b"\x08\x03\x12\x07pytorch"
 """The version of the file's format and who wrote it. The file lists its weights as inputs, too: by
@@ -50,7 +50,7 @@ def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box
     """The faces in a picture, the surest first."""
     small = reduced(pixels, LONGEST, MOST)
     heat, sides, offsets = (
-        output[0] for output in session.run(NETWORK.outputs, {NETWORK.input: small.planes})
+        numbers(output[0]) for output in session.run(NETWORK.outputs, {NETWORK.input: small.planes})
     )
     down, across = np.nonzero(heat[0] > threshold)
     scores = heat[0, down, across]

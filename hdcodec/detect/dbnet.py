@@ -13,7 +13,7 @@ import numpy as np
 
 from .boxes import TEXT, Box, Pixels, in_picture
 from .components import label
-from .networks import Network, reduced
+from .networks import Network, numbers, reduced
 
 NETWORK = Network(
     package="rapidocr",
@@ -51,7 +51,7 @@ def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box
     small = reduced(pixels, LONGEST, MOST)
     levels = (small.planes[:, ::-1] - MEAN) / DEVIATION
     (output,) = session.run(None, {session.get_inputs()[0].name: levels})
-    probability = output[0, 0, : small.size[1], : small.size[0]]
+    probability = numbers(output)[0, 0, : small.size[1], : small.size[0]]
     mask = probability > MARKED
     component, count = label(mask)
     areas = np.bincount(component, minlength=count)

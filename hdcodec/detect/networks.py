@@ -130,6 +130,13 @@ def _read(network: Network, what: str) -> bytes:
     return data
 
 
+def numbers(output: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What a network computed; raises WeightsError where that is not of numbers."""
+    if np.isnan(output).any():
+        raise WeightsError("the weights of the network are damaged")
+    return output
+
+
 def reduced(pixels: Pixels, longest: int, most: float) -> Reduced:
     """A picture resized such that its longer side has `longest` pixels, but enlarged at most by a
     factor of `most`."""

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hdcodec._errors import HdcError
+from hdcodec.cli._options import Finite
 from hdcodec.format import MODELS
 from hdcodec.models.sprdiff.codec import PARTS
 
@@ -60,6 +61,12 @@ def _own_options(name: str) -> Callable[[Command], Command]:
     return add
 
 
+def _crop(_context: click.Context, _option: click.Parameter, side: int) -> int:
+    if side < 64 or side % 64:
+        raise click.BadParameter("must be a multiple of 64.")
+    return side
+
+
 def _add_stage(name: str) -> None:
     @main.command(name, help=f"Train stage '{name}'.")
     @click.option(
@@ -76,7 +83,7 @@ def _add_stage(name: str) -> None:
     @click.option(
         "--out", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints."
     )
-    @click.option("--minutes", type=float, required=True, help="Time budget of the stage.")
+    @click.option("--minutes", type=Finite(0), required=True, help="Time budget of the stage.")
     @click.option("--resume", is_flag=True, help="Continue the stage's own checkpoint in --out.")
     @click.option(
         "--init",
@@ -85,7 +92,13 @@ def _add_stage(name: str) -> None:
     )
     @click.option("--device", default="cpu", show_default=True)
     @click.option("--batch", default=16, show_default=True)
-    @click.option("--crop", default=128, show_default=True, help="Pixels; a multiple of 128.")
+    @click.option(
+        "--crop",
+        default=128,
+        show_default=True,
+        callback=_crop,
+        help="Pixels a side; a multiple of 64.",
+    )
     @click.option("--lr", type=float, help="Peak learning rate; default: the stage's own.")
     @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True)
     @click.option("--threads", type=int, help="CPU threads; default: all.")
@@ -100,7 +113,7 @@ def _add_stage(name: str) -> None:
     def command(**options: object) -> None:
         try:
             train(name, **options)  # type: ignore[arg-type]
-        except (HdcError, ValueError) as error:
+        except (HdcError, OSError, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
 

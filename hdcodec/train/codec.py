@@ -21,6 +21,7 @@ from hdcodec.models.sprdiff.semantic import SemanticEncoder
 from hdcodec.models.sprdiff.vae import STRIDE, Vae
 from hdcodec.perceptual import LPIPS
 
+from .checkpoint import load_average
 from .data import Crops
 from .draws import random_map
 from .figures import Figures, mean, psnr
@@ -171,7 +172,7 @@ def start_codec(
 def load_codec(checkpoint: Path, config: LatentCodecConfig | None = None) -> LatentCodec:
     """The averaged codec of a checkpoint of `codec`."""
     model = LatentCodec(config or LatentCodecConfig())
-    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    load_average(model, checkpoint)
     return model
 
 

@@ -16,6 +16,7 @@ from hdcodec.models.sprdiff.config import DiffusionConfig
 from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed
 from hdcodec.perceptual import DISTS, LPIPS, turned, wasserstein
 
+from .checkpoint import load_average
 from .data import Crops
 from .draws import normal
 from .draws import uniform as evenly
@@ -140,7 +141,7 @@ def start_diffusion(
 def load_diffusion(checkpoint: Path, config: DiffusionConfig | None = None) -> Diffusion:
     """The averaged diffusion of a checkpoint of `diffuse` or `finish`."""
     model = Diffusion(config or DiffusionConfig())
-    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    load_average(model, checkpoint)
     return model
 
 

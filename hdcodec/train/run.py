@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hdcodec.models.devices import pick_device
 from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
@@ -19,6 +20,7 @@ from hdcodec.models.sprdiff.codec import used
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.weights import read_folder
 
+from .checkpoint import averaged, read
 from .codec import codec_views, load_encoders, start_codec
 from .data import Batches, Crops, read_photos
 from .diffuse import diffusion_views, start_diffusion
@@ -92,8 +94,10 @@ def train(
     name them in `needs`. Stages in latents encode `views` crops of every photo; `sigma` is the
     noise that samples of a diffusion begin with; `worth` multiplies what distortion counts for a
     codec, which is trained `without` some of its parts. Other `settings` are fields of `Settings`.
-    Raises ValueError for what the device cannot do, and where a stage lacks what it needs.
+    Raises DeviceError; ValueError for what the device cannot do, where a stage lacks what it needs,
+    and for files of another kind.
     """
+    pick_device(device)
     _check_precision(device, copies, kernels)
     _set_up_torch(seed, threads)
     photos = read_photos(data, smallest=crop, limit=limit)
@@ -243,22 +247,24 @@ def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:
     """The discriminators that a checkpoint was trained with, if any."""
     if checkpoint is None or checkpoint.is_dir():
         return None
-    found: dict[str, Tensor] | None = torch.load(
-        checkpoint, map_location="cpu", weights_only=True
-    ).get("aside")
-    return found
+    return read(checkpoint).get("aside")
 
 
 def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
-    """The averaged model of a checkpoint, grown to `config`."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return grown(state["average"], config)
+    """The averaged model of a checkpoint, grown to `config`; raises ValueError where that is of
+    another model."""
+    try:
+        return grown(averaged(checkpoint), config)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{checkpoint} is not a checkpoint of hdc") from error
 
 
 def grown(state: Mapping[str, Tensor], config: Config | None = None) -> HdcModel:
     """A model of any depth from the state of a shallower one: blocks it lacks pass on what they
-    get, other parts it lacks stay untrained."""
+    get, other parts it lacks stay untrained. Raises ValueError where it has none of them."""
     model = HdcModel(config or Config())
+    if state.keys().isdisjoint(model.state_dict()):
+        raise ValueError("the state is of another model")
     missing = set(model.load_state_dict(state, strict=False).missing_keys)
     for name, module in model.named_modules():
         if isinstance(module, Block) and f"{name}.leave.weight" in missing:

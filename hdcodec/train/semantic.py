@@ -15,6 +15,7 @@ from hdcodec.models.sprdiff.config import SemanticConfig
 from hdcodec.models.sprdiff.semantic import SemanticEncoder
 from hdcodec.perceptual import LPIPS
 
+from .checkpoint import load_average
 from .data import Crops
 from .figures import Figures, mean
 from .loop import Loss
@@ -84,7 +85,7 @@ def start_semantic(
 def load_student(checkpoint: Path, config: SemanticConfig | None = None) -> Student:
     """The averaged student of a checkpoint of `semantic`."""
     model = Student(config or SemanticConfig())
-    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    load_average(model, checkpoint)
     return model
 
 

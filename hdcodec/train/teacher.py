@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checkpoint import read
+
 State = Mapping[str, Tensor]
 
 BLOCKS = 11
@@ -98,7 +100,7 @@ class Teacher(nn.Module):
 def load_teacher(path: Path, device: str) -> Teacher:
     """The teacher of a file of weights; raises ValueError where these are of another network."""
     try:
-        teacher = Teacher(torch.load(path, map_location="cpu", weights_only=True))
+        teacher = Teacher(read(path))
     except KeyError as error:
         raise ValueError(f"{path} is not of EfficientNet-Lite0: it lacks {error}") from error
     teacher.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

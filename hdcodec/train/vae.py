@@ -15,6 +15,7 @@ from hdcodec.models.sprdiff.config import VaeConfig
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import DISTS, LPIPS, turned
 
+from .checkpoint import load_average
 from .data import Crops
 from .draws import normal, uniform
 from .figures import Figures, mean, psnr
@@ -101,7 +102,7 @@ def start_vae(path: Path | None, config: VaeConfig | None, crops: Crops) -> Vae:
 def load_vae(checkpoint: Path, config: VaeConfig | None = None) -> Vae:
     """The averaged VAE of a checkpoint of the `vae` stage."""
     model = Vae(config or VaeConfig())
-    model.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["average"])
+    load_average(model, checkpoint)
     return model
 
 

@@ -1,0 +1,71 @@
+"""What the training command says of wrong options and of files of another kind: one line."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from hdcodec.train.__main__ import main
+
+
+@pytest.fixture
+def data(tmp_path: Path, small_cat: Image.Image) -> Path:
+    """A folder of one photograph."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    small_cat.resize((128, 128)).save(folder / "cat.png")
+    return folder
+
+
+def said(data: Path, stage: str, *options: str | Path) -> str:
+    """The last line of a run that fails as it should."""
+    line = [stage, "--data", data, "--out", data.parent / "out", "--minutes", "1", "--max-steps=0"]
+    done = CliRunner().invoke(main, [str(word) for word in (*line, *options)])
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert not list(data.parent.glob("out/*.pt"))
+    return done.output.splitlines()[-1]
+
+
+FILES: dict[str, tuple[Any, str]] = {
+    "garbage": (None, "holds no weights that torch can read"),
+    "list": ([1, 2], "is not a checkpoint"),
+    "weights": ({"x": torch.zeros(3)}, "is not"),
+    "other": ({"average": {"x": torch.zeros(3)}}, "is a"),
+}
+
+
+@pytest.fixture(params=FILES)
+def wrong(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
+    """A file of another kind, and what is said of it."""
+    path, (held, message) = tmp_path / "wrong.pt", FILES[request.param]
+    path.write_bytes(b"garbage") if held is None else torch.save(held, path)
+    return path, message
+
+
+@pytest.mark.parametrize("stage", ["vae", "diffuse", "semantic", "codec"])
+def test_files_of_another_kind_are_refused(stage: str, data: Path, wrong: tuple[Path, str]) -> None:
+    path, message = wrong
+    options: dict[str, list[str | Path]] = {
+        "vae": ["--init", path],
+        "diffuse": ["--vae", path],
+        "semantic": ["--teacher", path],
+        "codec": ["--vae", path, "--semantic", path],
+    }
+    line = said(data, stage, *options[stage])
+    assert str(path) in line
+    assert message in line or "is not of EfficientNet-Lite0" in line
+
+
+def test_hdc_does_not_begin_from_another_model(data: Path, wrong: tuple[Path, str]) -> None:
+    path, _ = wrong
+    assert said(data, "draw", "--init", path).endswith(f"{path} is not a checkpoint of hdc")
+
+
+def test_options_that_cannot_be_are_refused(data: Path) -> None:
+    assert "not a finite number" in said(data, "lic", "--minutes", "nan")
+    assert "a multiple of 64" in said(data, "lic", "--crop", "100")
+    assert "unknown device 'fog'" in said(data, "lic", "--device", "fog")
