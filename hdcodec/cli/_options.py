@@ -29,6 +29,20 @@ class Finite(click.FloatRange):
         return number
 
 
+class OneOf(click.IntRange):
+    """One of some whole numbers."""
+
+    def __init__(self, values: tuple[int, ...]) -> None:
+        super().__init__(min(values), max(values))
+        self.values = values
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        number = int(super().convert(value, param, ctx))
+        if number not in self.values:
+            self.fail(f"{value!r} is not one of {', '.join(map(str, self.values))}.", param, ctx)
+        return number
+
+
 def colour(text: str) -> Rgb:
     """A colour as Pillow names it: white, #ff8800, rgb(255, 136, 0)."""
     from PIL import ImageColor
@@ -105,6 +119,8 @@ def _family_option(name: str, field: Field[Any], lists: bool) -> Decorator:
         kind = click.Choice(choice.names)
     elif choice.folder:
         kind = click.Path(exists=True, file_okay=False)
+    elif choice.values:
+        kind = OneOf(choice.values)
     elif "int" in str(field.type):
         kind = click.IntRange(_whole(choice.low), _whole(choice.high))
     else:
