@@ -277,6 +277,7 @@ def test_parameters_come_back() -> None:
 @pytest.fixture
 def commands(hdc: Hdc, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hdc]:
     """The command line, whose options are made when a command is imported."""
+    monkeypatch.setattr("hdcodec.cli._options.FAMILIES", models.FAMILIES)
     for name in COMMANDS:
         sys.modules.pop(f"hdcodec.cli.{name}", None)
     yield hdc
@@ -296,6 +297,8 @@ def test_the_commands_know_it(commands: Hdc, face: Image.Image, tmp_path: Path) 
     assert shown.code == 0, shown.err
     with Image.open(tmp_path / "b.png") as image:
         assert image.size == face.size
+    told = " ".join(commands("decompress", "--help").out.decode().split())
+    assert "0.75 (hdc), 0.0 (sprdiff)" in told
     wrong = commands("decompress", tmp_path / "a.hdc", tmp_path / "c.png", "--steps", 3)
     assert wrong.code == 2 and "is not one of 1, 2, 4" in wrong.err
 

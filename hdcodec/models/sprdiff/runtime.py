@@ -56,14 +56,13 @@ class SprdiffNetworks(LatentNetworks):
         """Symbols -> padded pixels H x W x 3; a fidelity of 1 needs no sample."""
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
         graphs, dial = self.graphs.sized(height * width), np.array([options.fidelity], np.float32)
-        drawn = options.fidelity < 1
-        name, grid = COARSE, np.zeros((0, 0, 0), np.float32)
-        if drawn:
-            name, grid = picture_name(options.steps), self._noise(height, width, options.seed)
+        name = COARSE if options.fidelity == 1 else picture_name(options.steps)
+        grid = None if name == COARSE else self._noise(height, width, options.seed)
 
         def work(tile: Tile) -> NDArray[np.uint8]:
             told = tile.cut(symbols.latent, self.stride), tile.cut(symbols.qindex, STRIDE)
-            (pixels,) = graphs(name, *told, *((tile.cut(grid, VAE_STRIDE), dial) if drawn else ()))
+            drawn = () if grid is None else (tile.cut(grid, VAE_STRIDE), dial)
+            (pixels,) = graphs(name, *told, *drawn)
             return pixels
 
         return assemble((height, width), self.area, 1, work)
