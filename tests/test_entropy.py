@@ -38,7 +38,7 @@ from hdcodec.models.hdc.symbols import (
     SymbolCodec,
     most_uncertain,
 )
-from hdcodec.models.qualities import interpolate
+from hdcodec.models.latents import interpolate
 from hdcodec.train.export import entropy_tensors
 
 Tensors = dict[str, NDArray[Any]]

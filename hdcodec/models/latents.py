@@ -25,7 +25,10 @@ from hdcodec.entropy.offsets import Offsets, code_offsets
 from hdcodec.entropy.order import BY_SCALE, PARTS
 from hdcodec.entropy.tables import scale_index
 
-from .qualities import Map, interpolate, qindex_map
+from .qualities import QINDEX_PER_OFFSET, QUALITIES
+
+Map = NDArray[np.int64]
+"""Quality indices 0..200 of tiles, h x w."""
 
 _ONE = 1 << FRACTION_BITS
 
@@ -136,3 +139,20 @@ def stored(tensors: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
         return tensors[name]
     except KeyError as error:
         raise WeightsError(f"the entropy networks lack {error}") from error
+
+
+def qindex_map(qindex: int, size: tuple[int, int], offsets: Offsets | None = None) -> Map:
+    """Quality indices of `size` rows and columns of tiles, of each the picture's and its offset."""
+    if offsets is None:
+        return np.full(size, qindex)
+    return np.clip(qindex + QINDEX_PER_OFFSET * offsets.astype(np.int64), 0, QUALITIES - 1)
+
+
+def interpolate(levels: NDArray[np.int64], qindex: Map) -> NDArray[np.int64]:
+    """The rows of `levels` (L x C) at quality indices 0..200 (h x w): h x w x C, linear, rounded
+    down."""
+    step = (QUALITIES - 1) // (len(levels) - 1)
+    low = np.minimum(qindex // step, len(levels) - 2)
+    part = (qindex - low * step)[..., None]
+    rows: NDArray[np.int64] = (levels[low] * (step - part) + levels[low + 1] * part) // step
+    return rows

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from hdcodec.entropy.coder import Encoder as RangeEncoder
 
 from .family import Stream, Symbols
+from .latents import Map, qindex_map
 from .qualities import (
     MAPPED,
     QUALITY_PER_OFFSET,
     STRIDE,
-    Map,
     hyper_size,
     least_payload,
-    qindex_map,
 )
 from .tiles import AREA, Tile, assemble
 

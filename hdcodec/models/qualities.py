@@ -1,16 +1,18 @@
 """Qualities of pictures and of their tiles, for families that code hyper-latents and latents.
 
 A file has a quality index 0..200, twice the quality that users know, and may have a map: an offset
-for each tile of 64 x 64 pixels.
+for each tile of 64 x 64 pixels. Imports nothing heavy by itself.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from hdcodec._errors import CorruptError
-from hdcodec.entropy.offsets import Offsets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 STRIDE = 64
 """Pixels of a tile along a side, which has one hyper-latent position: pictures are padded to
@@ -31,8 +33,6 @@ MAPPED = 1
 
 CHART = 64
 """Signs a side of the map of qualities that `info` shows."""
-
-Map = NDArray[np.int64]
 
 
 def qindex_of(quality: float) -> int:
@@ -65,24 +65,7 @@ def least_payload(width: int, height: int) -> int:
     return rows * columns // 4
 
 
-def qindex_map(qindex: int, size: tuple[int, int], offsets: Offsets | None = None) -> Map:
-    """Quality indices of `size` rows and columns of tiles, of each the picture's and its offset."""
-    if offsets is None:
-        return np.full(size, qindex)
-    return np.clip(qindex + QINDEX_PER_OFFSET * offsets.astype(np.int64), 0, QUALITIES - 1)
-
-
-def interpolate(levels: NDArray[np.int64], qindex: Map) -> NDArray[np.int64]:
-    """The rows of `levels` (L x C) at quality indices 0..200 (h x w): h x w x C, linear, rounded
-    down."""
-    step = (QUALITIES - 1) // (len(levels) - 1)
-    low = np.minimum(qindex // step, len(levels) - 2)
-    part = (qindex - low * step)[..., None]
-    rows: NDArray[np.int64] = (levels[low] * (step - part) + levels[low + 1] * part) // step
-    return rows
-
-
-def chart(qindex: Map) -> list[str]:
+def chart(qindex: NDArray[np.int64]) -> list[str]:
     """The tens of the quality of each tile, 0 to 9, a row of the picture a text; of large pictures
     the best within several tiles."""
     every = -(-max(qindex.shape) // CHART)

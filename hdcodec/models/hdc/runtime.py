@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from hdcodec.format import Header
 from hdcodec.models.devices import TORCH
 from hdcodec.models.family import Rate, Stream
+from hdcodec.models.latents import Map
 from hdcodec.models.networks import Floats, LatentNetworks, Latents
 from hdcodec.models.noise import noise
-from hdcodec.models.qualities import STRIDE, Map
+from hdcodec.models.qualities import STRIDE
 from hdcodec.models.tiles import Tile, assemble
 
 from . import encoder
