@@ -365,14 +365,14 @@ def test_checkpoints_become_weights(
     for name, state in states.items():
         torch.save({"average": state}, paths[name])
     hdc = HdcModel(replace(tiny_config, analysis_width=8, analysis_depth=1))
-    monkeypatch.setattr("hdcodec.train.export_sprdiff.landed_analysis", lambda: hdc.lic.analysis)
-    found = assembled(paths, SIZES).state_dict()
+    analysis = hdc.lic.analysis
+    found = assembled(paths, analysis, SIZES).state_dict()
     for name, value in model.vae.state_dict().items():
         assert torch.equal(found[f"vae.{name}"], value)
-    assert torch.equal(found["distortion.0.embed.1.bias"], hdc.lic.analysis.net[0].embed[1].bias)
+    assert torch.equal(found["distortion.0.embed.1.bias"], analysis.net[0].embed[1].bias)
     assert torch.equal(found["sampler.sigma"], diffusion.sigma)
     with pytest.raises(ValueError, match="the vae does not fit the model"):
-        assembled(paths, replace(SIZES, vae=replace(SIZES.vae, decoder_depth=2)))
+        assembled(paths, analysis, replace(SIZES, vae=replace(SIZES.vae, decoder_depth=2)))
     argv = [
         "export-sprdiff",
         str(tmp_path / "out"),
@@ -385,6 +385,7 @@ def test_checkpoints_become_weights(
     refused = CliRunner().invoke(main, argv)
     assert refused.exit_code == 1 and "does not fit the model" in refused.output
     monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: SIZES)
+    monkeypatch.setattr("hdcodec.train.export_sprdiff.restore", lambda _: hdc)
     made = CliRunner().invoke(main, argv)
     assert made.exit_code == 0, made.output
     manifest = weights.read_folder(tmp_path / "out").manifest

@@ -146,16 +146,22 @@ def export_command(
 @click.option("--semantic", type=_FILE, required=True, help=_NEEDED["semantic"])
 @click.option("--codec", type=_FILE, required=True, help="Checkpoint of the stage 'codec'.")
 @click.option("--diffusion", type=_FILE, required=True, help="Checkpoint of its diffusion.")
+@click.option(
+    "--hdc",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Weights of hdc that the codec was trained beside; default: those that are landed.",
+)
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
 def export_sprdiff_command(
-    folder: Path, model_id: int, notes: tuple[str, ...], **checkpoints: Path
+    folder: Path, model_id: int, hdc: Path | None, notes: tuple[str, ...], **checkpoints: Path
 ) -> None:
     """Write the runtime weights of the averaged models of sprdiff into FOLDER."""
-    from .export_sprdiff import assembled, export_sprdiff
+    from .export_sprdiff import analysis_of, assembled, export_sprdiff
 
     texts = dict(note.split("=", 1) for note in notes)
     try:
-        export_sprdiff(assembled(checkpoints), folder, model_id, {"training": texts})
+        model = assembled(checkpoints, analysis_of(hdc))
+        export_sprdiff(model, folder, model_id, {"training": texts})
     except (HdcError, OSError, RuntimeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

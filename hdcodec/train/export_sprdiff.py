@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,36 +21,51 @@ from .restore import restore
 
 FAMILY = "sprdiff"
 
-STAGES = {"vae": "vae", "semantic": "semantic", "codec": "codec", "diffusion": "sampler"}
-"""Checkpoints, by the names of options, to the part of the model that each is of."""
 
-ELSEWHERE = {"semantic": "encoder.", "diffusion": ("denoiser.", "sigma")}
-"""What of a checkpoint the model takes, where it is not all of it."""
+class Taken(NamedTuple):
+    """The part of the model that a checkpoint has, the beginning of its names there, and how they
+    go on where not all are wanted."""
+
+    part: str
+    prefix: str = ""
+    wanted: tuple[str, ...] = ("",)
 
 
-def assembled(checkpoints: Mapping[str, Path], config: SprdiffConfig | None = None) -> SprdiffModel:
-    """The averaged networks of the checkpoints named in `STAGES`, and hdc's landed analysis.
+CHECKPOINTS = {
+    "vae": Taken("vae"),
+    "semantic": Taken("semantic", "encoder."),
+    "codec": Taken("codec"),
+    "diffusion": Taken("sampler", wanted=("denoiser.", "sigma")),
+}
+"""By the names of options."""
+
+
+def assembled(
+    paths: Mapping[str, Path], analysis: Analysis, config: SprdiffConfig | None = None
+) -> SprdiffModel:
+    """The averaged networks of the checkpoints named in `CHECKPOINTS`, and the `analysis` of hdc
+    that the codec was trained beside.
 
     Raises ValueError where the sizes of a checkpoint are not those of `config`.
     """
     model = SprdiffModel(config or SprdiffConfig())
-    for name, part in STAGES.items():
-        _fill(model.get_submodule(part), _taken(name, checkpoints[name]), name)
-    _fill(model.distortion, landed_analysis().net[:-1].state_dict(), "weights of hdc")
+    for name, source in CHECKPOINTS.items():
+        _fill(model.get_submodule(source.part), _taken(paths[name], source), name)
+    _fill(model.distortion, analysis.net[:-1].state_dict(), "analysis of hdc")
     return model
 
 
-def landed_analysis() -> Analysis:
-    """The analysis of hdc's landed weights."""
-    return restore(weights.find(identify("hdc"))).lic.analysis
+def analysis_of(hdc: Path | None) -> Analysis:
+    """The analysis of a folder of hdc's weights, by default of those that are landed."""
+    found = weights.find(identify("hdc")) if hdc is None else weights.read_folder(hdc)
+    return restore(found).lic.analysis
 
 
-def _taken(name: str, checkpoint: Path) -> dict[str, Tensor]:
-    """The averaged tensors of a checkpoint that the model has, by their names there."""
+def _taken(checkpoint: Path, source: Taken) -> dict[str, Tensor]:
+    """The averaged tensors of a checkpoint that the model has, by their names in its part."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
-    wanted = ELSEWHERE.get(name, "")
-    prefix = wanted if isinstance(wanted, str) else ""
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(wanted)}
+    wanted = tuple(source.prefix + name for name in source.wanted)
+    return {k.removeprefix(source.prefix): v for k, v in state.items() if k.startswith(wanted)}
 
 
 def _fill(part: nn.Module, state: dict[str, Tensor], source: str) -> None:
