@@ -21,8 +21,8 @@ from hdcodec._inspect import read_symbols
 from hdcodec.entropy.coder import Encoder, PrefixDecoder
 from hdcodec.format import EXIF, GRAY, XMP, Header, pack, unpack
 from hdcodec.models import open_model
-from hdcodec.models.hdc.config import hyper_size
 from hdcodec.models.hdc.symbols import Source
+from hdcodec.models.qualities import hyper_size
 
 DRIVER = Path(__file__).parent / "web" / "driver.mjs"
 NODE = shutil.which("node")
@@ -129,7 +129,7 @@ def invented(codec: Codec, photos: list[Image.Image], random: Random) -> bytes:
         rng.normal(0, rng.choice([0.3, 2, 30]), (*y_shape, 96)).astype(np.float32),
         rng.normal(0, rng.choice([0.3, 2, 30]), (rows, columns, 32)).astype(np.float32),
         lambda latent: rng.integers(0, 512, y_shape),
-        _offsets(rows, columns, rng) if header.flags else None,
+        offsets=_offsets(rows, columns, rng) if header.flags else None,
     )
     coder = Encoder()
     family.symbol_codec.code(

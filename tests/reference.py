@@ -175,7 +175,8 @@ class Symbols:
         self.gaussians = tensors["gaussians"].tolist()
 
     def sha256(self) -> str:
-        """The hash of z, y and indices as 32-bit integers, lowest byte first."""
+        """The hash of z, y and indices, if the weights have any, as 32-bit integers, lowest byte
+        first."""
         fields = self.fields
         rows, columns = -(-fields.height // 64), -(-fields.width // 64)
         offsets = self._map(rows, columns) if fields.mapped else np.zeros((rows, columns), np.int64)
@@ -185,7 +186,9 @@ class Symbols:
         hyper = hyper + levels(self.tensors["quality"].astype(np.int64), q)
         hyper = network(self.tensors, "hyper", np.clip(hyper, 0, HIGH))
         y, latent = self._y(hyper)
-        arrays = (*[offsets] * fields.mapped, z, y, self._indices(latent, hyper))
+        indexed = any(name.startswith("prior.") for name in self.tensors)
+        indices = [self._indices(latent, hyper)] if indexed else []
+        arrays = (*[offsets] * fields.mapped, z, y, *indices)
         return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in arrays)).hexdigest()
 
     def _gaussian(self, log_scale: int) -> int:

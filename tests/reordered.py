@@ -24,7 +24,7 @@ def by_scale(data: bytes, tensors: dict[str, NDArray[Any]]) -> tuple[bytes, str]
         (found.latent / 1024).astype(np.float32),
         found.z.astype(np.float32),
         lambda latent: found.indices,
-        found.offsets,
+        offsets=found.offsets,
     )
     settings = Parameters.parse(box.header.parameters)
     again = SymbolCodec(tensors | ORDERED).code(

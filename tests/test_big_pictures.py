@@ -23,10 +23,10 @@ from hdcodec.entropy import bands
 from hdcodec.entropy.coder import Encoder
 from hdcodec.format import pack, unpack
 from hdcodec.models.hdc.config import Config
-from hdcodec.models.hdc.encoder import pad
 from hdcodec.models.hdc.family import Hdc
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.symbols import HdcSymbols, Source
+from hdcodec.models.networks import pad
 from hdcodec.models.tiles import AREA, GRID, HALO, LEAST_AREA, tiles
 from hdcodec.train.export import export
 

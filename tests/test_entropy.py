@@ -36,9 +36,9 @@ from hdcodec.models.hdc.symbols import (
     HdcSymbols,
     Source,
     SymbolCodec,
-    interpolate,
     most_uncertain,
 )
+from hdcodec.models.latents import interpolate
 from hdcodec.train.export import entropy_tensors
 
 Tensors = dict[str, NDArray[Any]]

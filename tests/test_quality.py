@@ -21,7 +21,8 @@ from PIL import Image
 
 from hdcodec import Codec
 from hdcodec.eval import measure
-from hdcodec.models.hdc.runtime import HdcNetworks, Latents
+from hdcodec.models.hdc.runtime import HdcNetworks
+from hdcodec.models.networks import Latents
 
 GOLDEN = Path(__file__).with_name("golden_quality.json")
 CROPS = {

@@ -29,6 +29,20 @@ class Finite(click.FloatRange):
         return number
 
 
+class OneOf(click.IntRange):
+    """One of some whole numbers."""
+
+    def __init__(self, values: tuple[int, ...]) -> None:
+        super().__init__(min(values), max(values))
+        self.values = values
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        number = int(super().convert(value, param, ctx))
+        if number not in self.values:
+            self.fail(f"{value!r} is not one of {', '.join(map(str, self.values))}.", param, ctx)
+        return number
+
+
 def colour(text: str) -> Rgb:
     """A colour as Pillow names it: white, #ff8800, rgb(255, 136, 0)."""
     from PIL import ImageColor
@@ -81,8 +95,8 @@ def exclusive(**options: object) -> dict[str, Any]:
 def family_options(kind: str, *, lists: bool = False, without: str = "") -> Decorator:
     """The options of all model families, `kind` Encoding or Decoding; with `lists` each takes
     values between commas. `without`: one that the command has by itself."""
-    found = {name: field for name, field in _family_fields(kind).items() if name != without}
-    return together(*(_family_option(name, field, lists) for name, field in found.items()))
+    found = {name: fields for name, fields in _family_fields(kind).items() if name != without}
+    return together(*(_family_option(name, fields, lists) for name, fields in found.items()))
 
 
 def family_names(kind: str) -> list[str]:
@@ -90,30 +104,45 @@ def family_names(kind: str) -> list[str]:
     return list(_family_fields(kind))
 
 
-def _family_fields(kind: str) -> dict[str, Field[Any]]:
-    """By name; families that share an option declare it alike."""
-    found: dict[str, Field[Any]] = {}
+def _family_fields(kind: str) -> dict[str, dict[str, Field[Any]]]:
+    """By name, then by family; families that share an option declare it alike, but for its
+    default."""
+    found: dict[str, dict[str, Field[Any]]] = {}
     for family in FAMILIES:
-        found |= defaults(getattr(family_class(family), kind))
-    return {name: field for name, field in found.items() if field.metadata["option"].public}
+        for name, field in defaults(getattr(family_class(family), kind)).items():
+            if field.metadata["option"].public:
+                found.setdefault(name, {})[family] = field
+    return found
 
 
-def _family_option(name: str, field: Field[Any], lists: bool) -> Decorator:
+def _shown_default(fields: dict[str, Field[Any]]) -> str | None:
+    """What the help says of a default: where families have several, each with its family."""
+    values = {family: field.default for family, field in fields.items()}
+    first = next(iter(values.values()))
+    if all(value == first for value in values.values()):
+        return str(first) if first else None
+    return ", ".join(f"{value} ({family})" for family, value in values.items())
+
+
+def _family_option(name: str, fields: dict[str, Field[Any]], lists: bool) -> Decorator:
+    field = next(iter(fields.values()))
     choice: Choice = field.metadata["option"]
     kind: click.ParamType[Any]
     if choice.names:
         kind = click.Choice(choice.names)
     elif choice.folder:
         kind = click.Path(exists=True, file_okay=False)
+    elif choice.values:
+        kind = OneOf(choice.values)
     elif "int" in str(field.type):
         kind = click.IntRange(_whole(choice.low), _whole(choice.high))
     else:
         kind = Finite(choice.low, choice.high)
-    switch, shown = f"--{name.replace('_', '-')}", field.default
+    switch = f"--{name.replace('_', '-')}"
     if lists:
         text = f"{choice.help} Several, between commas."
         return click.option(switch, metavar="LIST", callback=listed(kind.convert), help=text)
-    return click.option(switch, type=kind, help=choice.help, show_default=shown and str(shown))
+    return click.option(switch, type=kind, help=choice.help, show_default=_shown_default(fields))
 
 
 def _whole(limit: float | None) -> int | None:

@@ -23,22 +23,24 @@ MEMORY = 2 << 30
 class Choice:
     """What may be given for an option, and how it is shown.
 
-    low, high: limits of a number. names: of a text, one of these. folder: whether it is the path
-    of one. public: whether users see it; others are for tests and research.
+    low, high: limits of a number. values: of a whole number, one of these. names: of a text, one of
+    these. folder: whether it is the path of one. public: whether users see it; others are for tests
+    and research.
     """
 
     help: str
     low: float | None = None
     high: float | None = None
+    values: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     folder: bool = False
     public: bool = True
 
     def check(self, name: str, value: Any) -> None:
         """Raises ValueError where `value` lies outside, TypeError where it is of another kind."""
-        if self.names:
-            if value not in self.names:
-                raise ValueError(f"{name} must be one of {', '.join(self.names)}")
+        if among := self.values or self.names:
+            if type(value) is not type(among[0]) or value not in among:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, among))}")
         elif not self.folder:
             self._check_number(name, value)
 

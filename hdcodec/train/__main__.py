@@ -26,6 +26,7 @@ def main() -> None:
     """Turn a folder of photos into weights, stage by stage."""
 
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEEDED = {
     "vae": "Checkpoint of the stage 'vae'.",
     "semantic": "Checkpoint of the stage 'semantic'.",
@@ -35,9 +36,9 @@ _NEEDED = {
 
 def _own_options(name: str) -> Callable[[Command], Command]:
     """The options that not all stages have."""
-    stage, file = STAGES[name], click.Path(exists=True, dir_okay=False, path_type=Path)
+    stage = STAGES[name]
     options = [
-        click.option(f"--{need}", type=file, required=True, help=_NEEDED[need])
+        click.option(f"--{need}", type=_FILE, required=True, help=_NEEDED[need])
         for need in stage.needs
     ]
     if stage.model == "diffusion":
@@ -147,6 +148,33 @@ def export_command(
     texts = dict(note.split("=", 1) for note in notes)
     try:
         export_weights(checkpoint, folder, int(model_id), ladder, texts)
+    except (HdcError, OSError, RuntimeError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@main.command("export-sprdiff")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--model-id", type=int, required=True, help="The registered id of these weights.")
+@click.option("--vae", type=_FILE, required=True, help=_NEEDED["vae"])
+@click.option("--semantic", type=_FILE, required=True, help=_NEEDED["semantic"])
+@click.option("--codec", type=_FILE, required=True, help="Checkpoint of the stage 'codec'.")
+@click.option("--diffusion", type=_FILE, required=True, help="Checkpoint of its diffusion.")
+@click.option(
+    "--hdc",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Weights of hdc that the codec was trained beside; default: those that are landed.",
+)
+@click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
+def export_sprdiff_command(
+    folder: Path, model_id: int, hdc: Path | None, notes: tuple[str, ...], **checkpoints: Path
+) -> None:
+    """Write the runtime weights of the averaged models of sprdiff into FOLDER."""
+    from .export_sprdiff import analysis_of, assembled, export_sprdiff
+
+    texts = dict(note.split("=", 1) for note in notes)
+    try:
+        model = assembled(checkpoints, analysis_of(hdc))
+        export_sprdiff(model, folder, model_id, {"training": texts})
     except (HdcError, OSError, RuntimeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

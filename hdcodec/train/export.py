@@ -20,9 +20,11 @@ from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.order import BY_SCALE
 from hdcodec.entropy.tables import exp_table, gaussian_tables
 from hdcodec.format import MODELS
+from hdcodec.models.hdc.coding import EntropyNets
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.twins import fixed_nets, stem
+from hdcodec.models.hdc.twins import coding_nets, stem
+from hdcodec.models.sizes import Sizes
 from hdcodec.weights import read_folder
 
 FAMILY = "hdc"
@@ -43,21 +45,35 @@ def export(model: HdcModel, folder: Path, notes: dict[str, Any], model_id: int) 
     what only a further training needs. Raises ValueError where `folder` holds weights of this id:
     new weights are a new model.
     """
-    if MODELS[model_id].family != FAMILY:
-        raise ValueError(f"model {model_id} is not of the family {FAMILY}")
+    tensors = {
+        "entropy.safetensors": entropy_tensors(model),
+        "networks.safetensors": network_tensors(model),
+        "training.safetensors": half(model, lambda name: name.startswith(TRAINING_ONLY)),
+    }
+    write_weights(folder, FAMILY, model_id, model.cfg, tensors, notes)
+
+
+def write_weights(
+    folder: Path,
+    family: str,
+    model_id: int,
+    sizes: Sizes,
+    tensors: dict[str, dict[str, NDArray[Any]]],
+    notes: dict[str, Any],
+) -> None:
+    """Write files of tensors and their manifest into `folder`, which may hold weights of another
+    model of the family. Raises ValueError for an id that is another family's or there already."""
+    if model_id not in MODELS or MODELS[model_id].family != family:
+        raise ValueError(f"model {model_id} is not of the family {family}")
     if (folder / "manifest.json").exists() and read_folder(folder).manifest["model_id"] == model_id:
         raise ValueError(f"{folder} holds model {model_id}: new weights need a new model id")
     folder.mkdir(parents=True, exist_ok=True)
-    files = {
-        "entropy.safetensors": save(entropy_tensors(model)),
-        "networks.safetensors": save(network_tensors(model)),
-        "training.safetensors": save(half(model, lambda name: name.startswith(TRAINING_ONLY))),
-    }
+    files = {name: save(found) for name, found in tensors.items()}
     manifest = {
-        "family": FAMILY,
+        "family": family,
         "model_id": model_id,
         "licence": LICENCE,
-        "config": model.cfg.to_dict(),
+        "config": sizes.to_dict(),
         "files": {name: entry(data) for name, data in files.items()},
         **notes,
     }
@@ -72,7 +88,7 @@ def network_tensors(model: HdcModel) -> dict[str, NDArray[np.float16]]:
     return half(model, lambda name: not name.startswith((*TRAINING_ONLY, *INTEGER)))
 
 
-def half(model: HdcModel, wanted: Callable[[str], bool]) -> dict[str, NDArray[np.float16]]:
+def half(model: nn.Module, wanted: Callable[[str], bool]) -> dict[str, NDArray[np.float16]]:
     """The parameters and buffers with wanted names, as fp16."""
     state = {name: value for name, value in model.state_dict().items() if wanted(name)}
     return {k: v.detach().to(torch.float16).contiguous().cpu().numpy() for k, v in state.items()}
@@ -80,17 +96,28 @@ def half(model: HdcModel, wanted: Callable[[str], bool]) -> dict[str, NDArray[np
 
 def entropy_tensors(model: HdcModel) -> dict[str, NDArray[Any]]:
     """The integer networks, the level tables and the frequency tables."""
-    nets = model.lic.entropy
+    tensors = coding_tensors(model.lic.entropy) | {"exp": exp_table()}
+    return tensors | checked_tensors("prior", model.prior.net)
+
+
+def coding_tensors(nets: EntropyNets) -> dict[str, NDArray[Any]]:
+    """What latents and hyper-latents are coded by, in any family."""
     tensors: dict[str, NDArray[Any]] = {
         "gaussians": gaussian_tables(),
-        "exp": exp_table(),
         "quality": _fixed(nets.quality),
         "z_log_scale": _fixed(nets.z_log_scale),
         BY_SCALE: np.ones(1, np.int16),
     }
-    for name, net in fixed_nets(model).items():
-        tensors |= net_tensors(name, net)
-        IntNet.load(tensors, name)
+    for name, net in coding_nets(nets).items():
+        tensors |= checked_tensors(name, net)
+    return tensors
+
+
+def checked_tensors(name: str, net: FixedNet) -> dict[str, NDArray[Any]]:
+    """The layers of one integer network, as they are stored; raises WeightsError where it could
+    overflow."""
+    tensors = net_tensors(name, net)
+    IntNet.load(tensors, name)
     return tensors
 
 

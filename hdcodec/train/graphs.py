@@ -16,49 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from hdcodec._atomic import write_bytes
-from hdcodec.models.hdc.config import Config
-from hdcodec.models.hdc.graphs import modules
 from hdcodec.models.onnx_graphs import import_onnxruntime
 from hdcodec.weights import NETWORKS, read_folder
 
 from .export import entry
-from .restore import restore
+from .interfaces import Described, described
 
 OPSET = 17
-LATENT, DRV, PIXEL = {0: "rows", 1: "columns"}, {0: "drv_rows", 1: "drv_columns"}, {0: "H", 1: "W"}
-TILE = {0: "tile_rows", 1: "tile_columns"}
-INPUTS = {
-    "analysis": {"pixels": PIXEL},
-    "gained": {"latents": LATENT, "qindex": TILE},
-    "indices": {"pixels": PIXEL, "latent": LATENT, "qindex": TILE},
-    "picture": {
-        "latent": LATENT,
-        "qindex": TILE,
-        "indices": LATENT,
-        "kept": LATENT,
-        "noise": DRV,
-        "fidelity": {},
-    },
-}
-OUTPUTS = {
-    "analysis": {"latents": LATENT},
-    "gained": {"y": LATENT, "z": TILE},
-    "indices": {"indices": LATENT},
-    "picture": {"pixels": PIXEL},
-}
 
 
 def write_graphs(folder: Path) -> None:
     """Make the graphs of a folder of weights and list them in its manifest."""
     weights = read_folder(folder)
-    model = restore(weights).eval().requires_grad_(False)
     places = tensor_places(weights.read(NETWORKS))
     made = {
-        f"{name}.onnx": graph_of(name, module, model.cfg, places, weights.content)
-        for name, module in modules(model).items()
+        f"{name}.onnx": graph_of(graph, places, weights.content)
+        for name, graph in described(weights).items()
     }
     manifest = weights.manifest | {"graphs": {name: entry(data) for name, data in made.items()}}
     for name, data in made.items():
@@ -68,39 +43,22 @@ def write_graphs(folder: Path) -> None:
     write_bytes(folder / "manifest.json", text.encode(), force=True)
 
 
-def example(name: str, cfg: Config, rows: int = 4, columns: int = 8) -> tuple[Tensor, ...]:
-    """Inputs of a graph, for a picture of so many latents: shapes and types are what counts."""
-    known = {
-        "pixels": torch.randint(0, 256, (16 * rows, 16 * columns, 3), dtype=torch.uint8),
-        "latents": torch.randn(rows, columns, cfg.latent),
-        "latent": torch.randint(-2000, 2000, (rows, columns, cfg.latent), dtype=torch.int16),
-        "qindex": torch.randint(0, 201, (rows // 4, columns // 4)),
-        "indices": torch.randint(0, cfg.codes, (rows, columns)),
-        "kept": torch.rand(rows, columns) < 0.5,
-        "noise": torch.randn(rows // 2, columns // 2, 2 * cfg.drv),
-        "fidelity": torch.tensor([0.75]),
-    }
-    return tuple(known[part] for part in INPUTS[name])
-
-
-def graph_of(
-    name: str, module: nn.Module, cfg: Config, places: dict[str, tuple[int, int]], content: str
-) -> bytes:
+def graph_of(graph: Described, places: dict[str, tuple[int, int]], content: str) -> bytes:
     """The file of a graph, for weights of this `content`; `places` are those of
     `tensor_places`."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, on sizes that are not fixed
         torch.onnx.export(
-            module,
-            example(name, cfg),
+            graph.module,
+            graph.example,
             buffer,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
             do_constant_folding=False,
-            input_names=list(INPUTS[name]),
-            output_names=list(OUTPUTS[name]),
-            dynamic_axes={k: v for k, v in (INPUTS[name] | OUTPUTS[name]).items() if v},
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_axes={k: v for k, v in (graph.inputs | graph.outputs).items() if v},
         )
     return _without_weights(buffer.getvalue(), places, content)
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-STRIDE = 64
-"""Pixels per hyper-latent position: pictures are padded to multiples of this."""
+from hdcodec.models.qualities import QUALITIES, STRIDE, hyper_size
+from hdcodec.models.sizes import Sizes
+
+__all__ = ["HYPER_STRIDE", "LATENT_STRIDE", "QUALITIES", "STRIDE", "Config", "hyper_size"]
 
 HYPER_STRIDE = 4
 """Latents per hyper-latent along a side."""
 
-QUALITIES = 201
-"""Quality indices 0..200 in the file; the quality that users know is half of that."""
-
-MAX_SIZE = 4096
+LATENT_STRIDE = STRIDE // HYPER_STRIDE
+"""Pixels per latent."""
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Sizes):
     """Channel counts and depths; `latent` at 1/16, `hyper` at 1/64 of the picture's side.
 
     `textures` is at how many scales noise enters the VQ decoder: 1/4, and 1/8."""
@@ -48,26 +48,10 @@ class Config:
     decoder_detail_depth: int = 7
     textures: int = 2
 
-    def to_dict(self) -> dict[str, int]:
-        """All sizes by name."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Config:
         """A configuration from `to_dict`'s result; raises ValueError on anything else.
 
         The first weights are older than noise at 1/8, which they do not name.
         """
-        values = {"textures": 1} | values
-        known = {f.name for f in fields(cls)}
-        if unknown := set(values) - known:
-            raise ValueError(f"unknown model size: {', '.join(sorted(unknown))}")
-        for name, size in values.items():
-            if type(size) is not int or not 0 < size <= MAX_SIZE:
-                raise ValueError(f"the model size {name} is {size!r}")
-        return cls(**values)
-
-
-def hyper_size(width: int, height: int) -> tuple[int, int]:
-    """Rows and columns of hyper-latents of a picture, and of its tiles of 64 x 64 pixels."""
-    return -(-height // STRIDE), -(-width // STRIDE)
+        return super().from_dict({"textures": 1} | values)

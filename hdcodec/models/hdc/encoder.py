@@ -1,4 +1,4 @@
-"""From pixels to a range stream: padding, choice of a quality, search for better symbols."""
+"""From pixels to a range stream: choice of a quality, search for better symbols."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hdcodec.entropy.coder import Encoder as RangeEncoder
 from hdcodec.models.budget import highest, nearby
 from hdcodec.models.family import Rate, Stream
+from hdcodec.models.networks import PictureCoder
+from hdcodec.models.qualities import QUALITIES, qindex_of
 
-from .config import QUALITIES, STRIDE, hyper_size
-from .options import MAPPED, PERCEPTUAL, PSNR, QUALITY_PER_OFFSET, Encoding, qindex_of
-from .symbols import Source, qindex_map
+from .options import PERCEPTUAL, PSNR, Encoding
+from .symbols import Source
 
 if TYPE_CHECKING:
     import torch
@@ -38,19 +38,17 @@ def encode(
     if search_steps and options.tune == PERCEPTUAL:
         graphs = cast("HdcGraphs", networks.graphs)
         judge = _judge(options.metric_weights, graphs.place, graphs.half)
-    coder = PictureCoder(networks, pixels, options, rate.regions, judge)
+    coder = HdcPictureCoder(networks, pixels, options, rate.regions, judge)
     if rate.budget is None:
         return coder.stream(qindex_of(rate.quality), search_steps)
-    start, best = highest(
-        coder.stream, QUALITIES - 1, rate.budget, qindex_of(rate.quality)
-    )
+    start, best = highest(coder.stream, QUALITIES - 1, rate.budget, qindex_of(rate.quality))
     if not search_steps or len(best.payload) > rate.budget:
         return best
     searched = partial(coder.stream, search_steps=search_steps)
     return nearby(searched, start, QUALITIES - 1, rate.budget, best)
 
 
-class PictureCoder:
+class HdcPictureCoder(PictureCoder):
     """One picture's latents, to be coded at any quality."""
 
     def __init__(
@@ -61,28 +59,25 @@ class PictureCoder:
         regions: Regions | None = None,
         judge: Judge | None = None,
     ) -> None:
+        super().__init__(networks, pixels, regions)
         self.networks, self.options, self.judge = networks, options, judge
-        self.height, self.width, _ = pixels.shape
-        self.latents = networks.analyse(pad(pixels))
-        self.offsets = None
-        if regions is not None:
-            offsets = regions.offsets(self.width, self.height, STRIDE, QUALITY_PER_OFFSET)
-            self.offsets = offsets if offsets.any() else None
 
     def stream(self, qindex: int, search_steps: int = 0) -> Stream:
         """The stream at a quality index, after so many steps of a search for better symbols."""
-        networks, latents, family = self.networks, self.latents, self.networks.family
-        size, offsets = hyper_size(self.width, self.height), self.offsets
-        q, mapped = qindex_map(qindex, size, offsets), offsets is not None
+        networks, latents, q = self.networks, self.latents, self.qindex(qindex)
+        family = networks.family
         if search_steps:
             y, z = networks.refine(latents, q, search_steps, self.judge)
         else:
             y, z = networks.gained(latents, q)
-        source = Source(y, z, lambda latent: networks.indices(latents, latent, q), offsets)
-        found, coder = family.at(qindex, self.options.kept), RangeEncoder()
-        symbols = family.symbol_codec.code(coder, size, qindex, found.kept, source, mapped)
-        least = family.least_payload(self.width, self.height)
-        return Stream(found.pack(), coder.finish(least), symbols, MAPPED * mapped)
+        source = Source(
+            y, z, lambda latent: networks.indices(latents, latent, q), offsets=self.offsets
+        )
+        found, code = family.at(qindex, self.options.kept), family.symbol_codec.code
+        return self.written(
+            found.pack(),
+            lambda coder: code(coder, self.size, qindex, found.kept, source, self.mapped),
+        )
 
 
 @lru_cache(maxsize=1)
@@ -90,9 +85,3 @@ def _judge(folder: str | None, device: torch.device, half: bool) -> Judge:
     from hdcodec.perceptual import load_judge
 
     return load_judge(folder, device, half)
-
-
-def pad(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """H x W x 3 with its last row and column repeated up to multiples of 64."""
-    rows, columns = -pixels.shape[0] % STRIDE, -pixels.shape[1] % STRIDE
-    return np.pad(pixels, ((0, rows), (0, columns), (0, 0)), mode="edge")

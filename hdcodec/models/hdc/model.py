@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from .coding import LatentCoding
 from .config import Config
 from .drv import DENOISING_STEPS, Condition, Denoiser, DrvEncoder, Enhancer, sample
 from .lic import Lic
@@ -32,6 +33,16 @@ class HdcModel(nn.Module):
         self.enhancer = Enhancer(cfg)
         self.lic_features = LicFeatures(cfg)
         self.predictor = MaskPredictor(cfg)
+
+    @property
+    def coding(self) -> LatentCoding:
+        """What codes latents."""
+        return self.lic
+
+    def analysed(self, x: Tensor) -> Tensor:
+        """Pixels N x 3 x H x W in [0, 1] -> latents before gain, N x latent x H/16 x W/16."""
+        y: Tensor = self.lic.analysis(x)
+        return y
 
     def sample_drvs(
         self, features: Tensor, noise: Tensor, steps: int = DENOISING_STEPS

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hdcodec._errors import CorruptError
 from hdcodec.models.options import Options, option
-
-from .config import QUALITIES
+from hdcodec.models.qualities import QINDEX_PER_QUALITY, checked_qindex
 
 KEPT_STEPS = 15
 PSNR, PERCEPTUAL = "psnr", "perceptual"
-QINDEX_PER_QUALITY = 2
-"""Quality indices in the file per step of `quality`."""
-
-QUALITY_PER_OFFSET = 5
-QINDEX_PER_OFFSET = QUALITY_PER_OFFSET * QINDEX_PER_QUALITY
-"""Of each step of a map of qualities."""
-
-MAPPED = 1
-"""The flag of files that have such a map."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +81,7 @@ class Parameters:
     def parse(cls, packed: bytes) -> Parameters:
         """The inverse of `pack`; raises CorruptError."""
         kept, qindex = packed
-        if qindex >= QUALITIES:
-            raise CorruptError(f"the quality is {qindex}, outside 0..{QUALITIES - 1}")
-        return cls(qindex, kept)
-
-
-def qindex_of(quality: float) -> int:
-    """The quality index of a quality 0..100."""
-    return round(quality * QINDEX_PER_QUALITY)
+        return cls(checked_qindex(qindex), kept)
 
 
 def keep_fraction(kept: int) -> tuple[int, int]:

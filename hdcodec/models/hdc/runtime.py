@@ -3,8 +3,6 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -14,11 +12,14 @@ from numpy.typing import NDArray
 from hdcodec.format import Header
 from hdcodec.models.devices import TORCH
 from hdcodec.models.family import Rate, Stream
+from hdcodec.models.latents import Map
+from hdcodec.models.networks import Floats, LatentNetworks, Latents
 from hdcodec.models.noise import noise
-from hdcodec.models.tiles import AREA, Tile, assemble
+from hdcodec.models.qualities import STRIDE
+from hdcodec.models.tiles import Tile, assemble
 
 from . import encoder
-from .config import HYPER_STRIDE, STRIDE
+from .config import LATENT_STRIDE
 from .options import Decoding, Encoding
 from .symbols import HdcSymbols
 
@@ -35,43 +36,15 @@ SEARCHED_AREA = 1024 * 1024
 JUDGED_AREA = 768 * 640
 """The same where a judge, whose networks are large, sees them too."""
 
-Floats = NDArray[np.float32]
-Map = NDArray[np.int64]
 
-
-@dataclass
-class Latents:
-    """A picture after the analysis: padded pixels H x W x 3, latents H/16 x W/16 x C before gain.
-
-    In the computer's memory, whatever the device.
-    """
-
-    pixels: NDArray[np.uint8]
-    latents: Floats
-
-
-class HdcNetworks:
+class HdcNetworks(LatentNetworks):
     """The networks of the `hdc` family on one device, for inference."""
 
+    stride = LATENT_STRIDE
+
     def __init__(self, family: Hdc, graphs: Graphs) -> None:
-        self.family, self.graphs, self.noise_channels = family, graphs, 2 * family.config.drv
-        self.area = AREA
-        """Pixels that the networks may see at a time; larger pictures go through in tiles."""
-
-    @property
-    def backend(self) -> str:
-        """What computes the networks."""
-        return self.graphs.backend
-
-    @property
-    def device(self) -> str:
-        """Where it does."""
-        return self.graphs.device
-
-    @property
-    def precision(self) -> str:
-        """What pictures are computed in."""
-        return self.graphs.precision
+        super().__init__(graphs)
+        self.family, self.noise_channels = family, 2 * family.config.drv
 
     def encode(self, pixels: NDArray[np.uint8], rate: Rate, options: Encoding) -> Stream:
         """H x W x 3 of any size -> stream; where no quality fits the budget, the smallest. A search
@@ -89,10 +62,6 @@ class HdcNetworks:
         pixels = networks.reconstruct(symbols, options.fidelity)
         return np.ascontiguousarray(pixels[: header.height, : header.width])
 
-    def prepare(self, header: Header) -> None:
-        """Begin to load what `decode` takes."""
-        self.graphs.sized(header.width * header.height).prepare("picture")
-
     @property
     def in_torch(self) -> HdcNetworks:
         """These networks computed by torch."""
@@ -107,26 +76,6 @@ class HdcNetworks:
         networks.area = self.area
         return networks
 
-    def analyse(self, pixels: NDArray[np.uint8]) -> Latents:
-        """Padded pixels H x W x 3 (multiples of 64) -> latents, to be coded at any quality."""
-        graphs = self.graphs.sized(pixels.shape[0] * pixels.shape[1])
-
-        def work(tile: Tile) -> Floats:
-            (latents,) = graphs("analysis", tile.cut(pixels, 1))
-            return latents
-
-        return Latents(pixels, assemble(pixels.shape[:2], self.area, 16, work))
-
-    def gained(self, latents: Latents, qindex: Map) -> tuple[Floats, Floats]:
-        """Gained latents y (H/16 x W/16 x C) and hyper-latents z (H/64 x W/64 x C), at quality
-        indices 0..200 (H/64 x W/64)."""
-
-        def work(tile: Tile) -> Floats:
-            y, q = tile.cut(latents.latents, 16), tile.cut(qindex, STRIDE)
-            return _joined(*self.graphs("gained", y, q))
-
-        return self._parted(latents, self.area, work)
-
     def refine(
         self, latents: Latents, qindex: Map, steps: int, judge: Judgement | None = None
     ) -> tuple[Floats, Floats]:
@@ -137,10 +86,10 @@ class HdcNetworks:
         def work(tile: Tile) -> Floats:
             pixels, y = tile.cut(latents.pixels, 1), tile.cut(latents.latents, 16)
             drawn, q = tile.cut(grid, 32), tile.cut(qindex, STRIDE)
-            return _joined(*graphs.refined(pixels, y, drawn, q, steps, judge))
+            return self.joined(*graphs.refined(pixels, y, drawn, q, steps, judge))
 
         area = SEARCHED_AREA if judge is None else JUDGED_AREA
-        return self._parted(latents, min(self.area, area), work)
+        return self.parted(latents, min(self.area, area), work)
 
     def indices(
         self, latents: Latents, latent: NDArray[np.int16], qindex: Map
@@ -177,16 +126,3 @@ class HdcNetworks:
     def _noise(self, size: tuple[int, ...]) -> Floats:
         """H/32 x W/32 x C for H x W pixels."""
         return noise(size[0] // 32, size[1] // 32, self.noise_channels)
-
-    def _parted(
-        self, latents: Latents, area: int, work: Callable[[Tile], Floats]
-    ) -> tuple[Floats, Floats]:
-        """y and z of a picture from what `_joined` made of them in each tile."""
-        both = assemble(latents.pixels.shape[:2], area, 16, work)
-        y, z = np.split(both, [latents.latents.shape[2]], 2)
-        return y, np.ascontiguousarray(z[::HYPER_STRIDE, ::HYPER_STRIDE])
-
-
-def _joined(y: Floats, z: Floats) -> Floats:
-    """Latents, and beside them hyper-latents, repeated to as many rows and columns."""
-    return np.concatenate([y, z.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)], 2)

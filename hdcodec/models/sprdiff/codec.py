@@ -29,11 +29,8 @@ from hdcodec.models.hdc.coding import (
 from hdcodec.models.hdc.layers import Pointwise
 from hdcodec.models.hdc.lic import Synthesis
 
-from .config import LatentCodecConfig
+from .config import CELLS, LatentCodecConfig
 from .diffusion import Reconstructed, zeroed
-
-CELLS = 2
-"""Latents along a side of a tile of 64 x 64 pixels."""
 
 PARTS = ("vae", "distortion", "semantic", "semantic-head", "pixel-head")
 """What a codec can be trained without: one of its encoders, or what one of its heads teaches."""

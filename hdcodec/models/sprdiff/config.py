@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hdcodec.models.sizes import Sizes
+
+CELLS = 2
+"""Latents of a file along a side of a tile of 64 x 64 pixels: they lie at 1/32."""
+
+VAE_STRIDE = 16
+"""Pixels per position of the VAE's latents."""
+
 
 @dataclass(frozen=True)
-class VaeConfig:
+class VaeConfig(Sizes):
     """Channel counts and depths of the VAE; `latent`, a power of two, at 1/16 of the picture's
     side. All others are those of hdc's analysis and synthesis, whose weights it begins with."""
 
@@ -21,7 +29,7 @@ class VaeConfig:
 
 
 @dataclass(frozen=True)
-class SemanticConfig:
+class SemanticConfig(Sizes):
     """Channel counts and depth of the semantic encoder; `features` at 1/16 of the picture's side.
     The others are those of hdc's analysis, whose weights it begins with."""
 
@@ -31,7 +39,7 @@ class SemanticConfig:
 
 
 @dataclass(frozen=True)
-class LatentCodecConfig:
+class LatentCodecConfig(Sizes):
     """Channel counts and depths of the codec: `latent` at 1/32, `hyper` at 1/64 of the picture's
     side.
 
@@ -60,7 +68,7 @@ class LatentCodecConfig:
 
 
 @dataclass(frozen=True)
-class DiffusionConfig:
+class DiffusionConfig(Sizes):
     """Channel counts and depths of the diffusion and of what it is conditioned on.
 
     `latent` is the VAE's, `decoded` that of the latents in a file; `trunk_width` and `trunk_depth`
@@ -79,3 +87,36 @@ class DiffusionConfig:
     deep_width: int = 320
     deep_depth: int = 4
     embedding: int = 128
+
+
+@dataclass(frozen=True)
+class DistortionConfig(Sizes):
+    """Width and depth of the distortion-oriented encoder, hdc's analysis without its last layer."""
+
+    width: int = 128
+    depth: int = 4
+
+
+@dataclass(frozen=True)
+class SprdiffConfig(Sizes):
+    """The sizes of all networks of the family. Raises ValueError where they do not fit one
+    another."""
+
+    vae: VaeConfig = VaeConfig()
+    distortion: DistortionConfig = DistortionConfig()
+    semantic: SemanticConfig = SemanticConfig()
+    codec: LatentCodecConfig = LatentCodecConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+
+    def __post_init__(self) -> None:
+        codec, diffusion = self.codec, self.diffusion
+        needed = {
+            "the codec's vae": (codec.vae, self.vae.latent),
+            "the codec's distortion": (codec.distortion, self.distortion.width + 64),
+            "the codec's semantic": (codec.semantic, self.semantic.features),
+            "the diffusion's latent": (diffusion.latent, self.vae.latent),
+            "the diffusion's trunk_width": (diffusion.trunk_width, codec.trunk_width),
+        }
+        for name, (found, wanted) in needed.items():
+            if found != wanted:
+                raise ValueError(f"{name} is {found}, not {wanted}")

@@ -118,16 +118,15 @@ class LatentDenoiser(nn.Module):
         return change
 
 
-class Diffusion(nn.Module):
-    """The trunk and the denoiser. Times run from 1, the coarse estimate plus noise of deviation
-    `sigma`, to 0, the VAE's latents of a picture."""
+class Sampler(nn.Module):
+    """The denoiser at work. Times run from 1, the coarse estimate plus noise of deviation `sigma`,
+    to 0, the VAE's latents of a picture."""
 
     sigma: Tensor
 
     def __init__(self, cfg: DiffusionConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.reconstruction = Reconstruction(cfg)
         self.denoiser = LatentDenoiser(cfg)
         self.register_buffer("sigma", torch.tensor(SIGMA))
 
@@ -150,6 +149,14 @@ class Diffusion(nn.Module):
             clean = self.clean(x, x.new_full((len(x),), k / steps), given)
             x = clean + (k - 1) / k * (x - clean)
         return clean
+
+
+class Diffusion(Sampler):
+    """A sampler and the trunk that says what it is given."""
+
+    def __init__(self, cfg: DiffusionConfig) -> None:
+        super().__init__(cfg)
+        self.reconstruction = Reconstruction(cfg)
 
 
 def noise_of(latents: Tensor, seed: int = 0) -> Tensor:

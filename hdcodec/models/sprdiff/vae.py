@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from hdcodec.models.hdc.lic import Analysis, Synthesis
 
-from .config import VaeConfig
+from .config import VAE_STRIDE, VaeConfig
 
-STRIDE = 16
+STRIDE = VAE_STRIDE
 """Pixels per latent position: sides of pictures are multiples of this."""
 
 PACE = 0.01

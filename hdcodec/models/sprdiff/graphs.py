@@ -1,0 +1,97 @@
+"""The networks of sprdiff as graphs of arrays (`hdcodec.models.graphs`).
+
+`SprdiffGraphs` computes them with torch; `hdcodec.train.graphs` exports the same modules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from hdcodec.models.devices import pick_device
+from hdcodec.models.latent_graphs import (
+    AnalysisGraph,
+    GainedGraph,
+    decoded,
+    first,
+    levels,
+    stored_model,
+)
+from hdcodec.models.torch_graphs import TorchGraphs
+
+from .config import SprdiffConfig
+from .model import SprdiffModel
+from .options import STEPS
+from .runtime import COARSE, picture_name
+
+if TYPE_CHECKING:
+    from hdcodec.weights import Weights
+
+TRAINING_ONLY = ("codec.worth", "codec.felt", "codec.reconstruction.semantic.")
+"""What coding does not take."""
+
+INTEGER = ("codec.entropy.",)
+"""What coding takes in integers."""
+
+
+class SampleGraph(nn.Module):
+    """The decoder after the symbols: decoded latents (int16 H/32 x W/32 x latent, units of 2**-10),
+    quality indices (int64 H/64 x W/64), noise (float32 H/16 x W/16 x vae) and a fidelity (float32
+    1) -> pixels, uint8 H x W x 3."""
+
+    def __init__(self, model: SprdiffModel, steps: int) -> None:
+        super().__init__()
+        self.model, self.steps = model, steps
+
+    def forward(self, latent: Tensor, qindex: Tensor, noise: Tensor, fidelity: Tensor) -> Tensor:
+        """See the class."""
+        dial = fidelity[None, None, None]
+        out = self.model.picture(decoded(latent), qindex[None], first(noise), dial, self.steps)
+        return levels(out)
+
+
+class CoarseGraph(nn.Module):
+    """What `SampleGraph` gives at fidelity 1, without noise, in a fraction of the time."""
+
+    def __init__(self, model: SprdiffModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, latent: Tensor, qindex: Tensor) -> Tensor:
+        """See the class."""
+        return levels(self.model.coarse(self.model.given(decoded(latent), qindex[None])))
+
+
+def sprdiff_modules(model: SprdiffModel) -> dict[str, nn.Module]:
+    """The graphs by name."""
+    pictures = {picture_name(steps): SampleGraph(model, steps) for steps in STEPS}
+    encoder = {"analysis": AnalysisGraph(model), "gained": GainedGraph(model)}
+    return {**encoder, COARSE: CoarseGraph(model), **pictures}
+
+
+class SprdiffGraphs(TorchGraphs):
+    """The graphs in torch."""
+
+    def __init__(self, model: SprdiffModel, device: torch.device, precision: str = "auto") -> None:
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.eval().requires_grad_(False)
+        halved = (COARSE, *map(picture_name, STEPS))
+        super().__init__(sprdiff_modules(model), device, precision, halved)
+
+    @classmethod
+    def load(cls, weights: Weights, device: str, precision: str = "auto") -> SprdiffGraphs:
+        """From the family's weights; raises WeightsError, DeviceError."""
+        where = pick_device(device)
+        with torch.inference_mode(False):
+            return cls(load_model(weights), where, precision)
+
+
+def load_model(weights: Weights) -> SprdiffModel:
+    """The networks of a folder of weights, zero where only training needs them and where integers
+    stand for them; raises WeightsError."""
+    sizes = weights.manifest["config"]
+    return stored_model(
+        lambda: SprdiffModel(SprdiffConfig.from_dict(sizes)), weights, (*TRAINING_ONLY, *INTEGER)
+    )

@@ -1,0 +1,106 @@
+"""What the graphs of each family take and give: names, sizes that vary, and an example."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.graphs import modules
+from hdcodec.models.sprdiff.config import SprdiffConfig
+from hdcodec.models.sprdiff.graphs import load_model, sprdiff_modules
+from hdcodec.models.sprdiff.options import STEPS
+from hdcodec.models.sprdiff.runtime import COARSE, picture_name
+from hdcodec.weights import Weights
+
+from .restore import restore
+
+Axes = dict[int, str]
+
+LATENT, TILE = {0: "rows", 1: "columns"}, {0: "tile_rows", 1: "tile_columns"}
+PIXEL, NOISE = {0: "H", 1: "W"}, {0: "drv_rows", 1: "drv_columns"}
+
+ENCODER = {"analysis": {"pixels": PIXEL}, "gained": {"latents": LATENT, "qindex": TILE}}
+ENCODED = {"analysis": {"latents": LATENT}, "gained": {"y": LATENT, "z": TILE}}
+
+HDC = ENCODER | {
+    "indices": {"pixels": PIXEL, "latent": LATENT, "qindex": TILE},
+    "picture": {
+        "latent": LATENT,
+        "qindex": TILE,
+        "indices": LATENT,
+        "kept": LATENT,
+        "noise": NOISE,
+        "fidelity": {},
+    },
+}
+DRAWN = {"latent": LATENT, "qindex": TILE, "noise": NOISE, "fidelity": {}}
+SPRDIFF = ENCODER | {
+    COARSE: {"latent": LATENT, "qindex": TILE},
+    **{picture_name(steps): DRAWN for steps in STEPS},
+}
+
+
+class Described(NamedTuple):
+    """A graph's module, the axes that vary of each of its inputs and outputs, by name, and inputs:
+    their shapes and types are what counts."""
+
+    module: nn.Module
+    inputs: dict[str, Axes]
+    outputs: dict[str, Axes]
+    example: tuple[Tensor, ...]
+
+
+def described(weights: Weights) -> dict[str, Described]:
+    """The graphs of a folder of weights, of any family, by name."""
+    if weights.manifest["family"] == "sprdiff":
+        model = load_model(weights).eval().requires_grad_(False)
+        return _described(sprdiff_modules(model), SPRDIFF, sprdiff_example(model.cfg))
+    hdc = restore(weights).eval().requires_grad_(False)
+    return _described(modules(hdc), HDC, hdc_example(hdc.cfg))
+
+
+def _described(
+    graphs: dict[str, nn.Module], inputs: dict[str, dict[str, Axes]], example: dict[str, Tensor]
+) -> dict[str, Described]:
+    outputs = ENCODED | {"indices": {"indices": LATENT}}
+    return {
+        name: Described(
+            module,
+            inputs[name],
+            outputs.get(name, {"pixels": PIXEL}),
+            tuple(example[part] for part in inputs[name]),
+        )
+        for name, module in graphs.items()
+    }
+
+
+def hdc_example(cfg: Config, rows: int = 1, columns: int = 2) -> dict[str, Tensor]:
+    """Whatever graphs of hdc take, by name, for a picture of so many tiles of 64 x 64 pixels."""
+    height, width = 4 * rows, 4 * columns
+    return {
+        **_common(rows, columns, 4, cfg.latent),
+        "indices": torch.randint(0, cfg.codes, (height, width)),
+        "kept": torch.rand(height, width) < 0.5,
+        "noise": torch.randn(2 * rows, 2 * columns, 2 * cfg.drv),
+    }
+
+
+def sprdiff_example(cfg: SprdiffConfig, rows: int = 1, columns: int = 2) -> dict[str, Tensor]:
+    """The same of sprdiff."""
+    grain = torch.randn(4 * rows, 4 * columns, cfg.vae.latent)
+    return {**_common(rows, columns, 2, cfg.codec.latent), "noise": grain}
+
+
+def _common(rows: int, columns: int, cells: int, channels: int) -> dict[str, Tensor]:
+    """What any family's graphs take, with `cells` x `cells` latents in each tile."""
+    latent = (cells * rows, cells * columns, channels)
+    return {
+        "pixels": torch.randint(0, 256, (64 * rows, 64 * columns, 3), dtype=torch.uint8),
+        "latents": torch.randn(latent),
+        "latent": torch.randint(-2000, 2000, latent, dtype=torch.int16),
+        "qindex": torch.randint(0, 201, (rows, columns)),
+        "fidelity": torch.tensor([0.75]),
+    }
