@@ -7,9 +7,9 @@
 CHECKPOINT is that of the stage `codec`, VAE and SEMANTIC those of `vae` and `semantic`; their
 averaged networks are measured. For each quality index and picture: what the VAE makes of the coarse
 estimate of its latents, and the coarse picture. No file is written: bits are those that the float
-twins' Gaussians give the rounded symbols, and `FRAME` bytes. Then hdc's picture of at most as many
-bytes at fidelities 0 and 1, and, of a checkpoint of `diffuse`, the coarse estimate that is made of
-the same file. Prints a Markdown table of means over the pictures.
+twins' Gaussians give the rounded symbols, and `FRAME` bytes. With a checkpoint of `diffuse` or
+`finish` also samples of one, two and four steps, and one step without noise. Then hdc's picture of
+at most as many bytes at fidelities 0 and 1. Prints a Markdown table of means over the pictures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from measuring import table
 from PIL import Image
-from sampling import COARSE, FAITHFUL, HDC, JUDGED, ROWS, Trial, judged_row, middle
+from sampling import FAITHFUL, HDC, JUDGED, ROWS, SAMPLES, Trial, judged_row, middle
 from torch import Tensor
 
 from hdcodec.eval import picture_files
@@ -31,9 +31,9 @@ from hdcodec.images import load
 from hdcodec.models.hdc.lic import STRIDE, uniform
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import DiffusionConfig
-from hdcodec.models.sprdiff.diffusion import Diffusion
+from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed, Sampler, noise_of
+from hdcodec.train.checkpoint import load_average
 from hdcodec.train.codec import Encoders, load_codec, load_encoders
-from hdcodec.train.diffuse import load_diffusion
 from hdcodec.train.latents import Frozen
 
 FRAME = 12
@@ -43,7 +43,7 @@ OWN, PICTURE = "own", "picture"
 TITLES = ROWS | {
     OWN: "codec: coarse estimate through the VAE",
     PICTURE: "codec: coarse picture",
-    COARSE: "hdc's file: coarse estimate through the VAE",
+    **{row: f"codec: {ROWS[row]}" for row in SAMPLES},
 }
 
 
@@ -70,8 +70,8 @@ def main(
 ) -> None:
     """Print the table."""
     encoders = load_encoders(vae, semantic, "cpu")
-    own = OwnTrial(load_codec(checkpoint).eval(), encoders)
-    beside = hdc_trial(diffusion, encoders)
+    own = OwnTrial(load_codec(checkpoint).eval(), encoders, diffusion and sampler(diffusion))
+    beside = hdc_trial(encoders)
     weights = str(metric_weights) if metric_weights else None
     values: dict[tuple[int, str], list[list[float]]] = {}
     strips = []
@@ -93,10 +93,10 @@ def main(
 
 
 class OwnTrial:
-    """The codec and its encoders."""
+    """The codec and its encoders, and a diffusion behind it."""
 
-    def __init__(self, model: LatentCodec, encoders: Encoders) -> None:
-        self.model, self.encoders = model, encoders
+    def __init__(self, model: LatentCodec, encoders: Encoders, sampler: Sampler | None) -> None:
+        self.model, self.encoders, self.sampler = model, encoders, sampler
 
     @torch.inference_mode()
     def pictures(self, image: Image.Image, quality: int) -> tuple[float, dict[str, Image.Image]]:
@@ -109,16 +109,30 @@ class OwnTrial:
         shown = {
             OWN: self.encoders.vae.decode(given.coarse),
             PICTURE: self.model.reconstruction.picture(given),
+            **{row: self.encoders.vae.decode(z) for row, z in self.samples(given)},
         }
         pictures = {row: cut(pixels, image.size) for row, pixels in shown.items()}
         return bits / (image.width * image.height), pictures
 
+    def samples(self, given: Reconstructed) -> Iterator[tuple[str, Tensor]]:
+        """Latents of the VAE by row."""
+        if self.sampler is not None:
+            noise = noise_of(given.coarse)
+            for row, (steps, noisy) in SAMPLES.items():
+                yield row, self.sampler.sample(given, noise * noisy, steps)
 
-def hdc_trial(diffusion: Path | None, encoders: Encoders) -> Trial:
-    """What is made of hdc's files, with or without a diffusion."""
-    model = load_diffusion(diffusion) if diffusion else Diffusion(DiffusionConfig())
-    rows = [HDC, FAITHFUL, COARSE] if diffusion else [HDC, FAITHFUL]
-    return Trial(model.eval(), Frozen(encoders.lic, encoders.vae), rows, seed=0)
+
+def sampler(checkpoint: Path) -> Sampler:
+    """The averaged networks of a checkpoint of `diffuse` or `finish`."""
+    model = Sampler(DiffusionConfig())
+    load_average(model, checkpoint)
+    return model.eval()
+
+
+def hdc_trial(encoders: Encoders) -> Trial:
+    """What hdc makes of its files."""
+    frozen = Frozen(encoders.lic, encoders.vae)
+    return Trial(Diffusion(DiffusionConfig()).eval(), frozen, [HDC, FAITHFUL], seed=0)
 
 
 def padded(image: Image.Image) -> Tensor:

@@ -3,12 +3,12 @@
     python benchmarks/sampling.py CHECKPOINT FOLDER --vae VAE [--metric-weights DIR]
         [--rates 0.005,0.01,0.02] [--rows NAMES] [--limit N] [--seed 0] [--sheet PNG]
 
-CHECKPOINT is that of the stage `diffuse` or `finish`, VAE that of `vae`; their averaged networks
-are measured. Every picture is coded by hdc in at most so many bits per pixel, smaller where that is
-better. From the same file, at the coded size and then enlarged as hdc does: hdc's own picture at
-fidelities 0 and 1, the first of them through the VAE, the coarse estimate through it, samples of
-one, two and four steps, and what one step gives without noise. Last, what the VAE makes of the
-original. Prints a Markdown table of means over the pictures.
+CHECKPOINT is that of the stage `diffuse-lic` or `finish-lic`, VAE that of `vae`; their averaged
+networks are measured. Every picture is coded by hdc in at most so many bits per pixel, smaller
+where that is better. From the same file, at the coded size and then enlarged as hdc does: hdc's own
+picture at fidelities 0 and 1, the first of them through the VAE, the coarse estimate through it,
+samples of one, two and four steps, and what one step gives without noise. Last, what the VAE makes
+of the original. Prints a Markdown table of means over the pictures.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from hdcodec.models.sprdiff.config import (
     SprdiffConfig,
     VaeConfig,
 )
-from hdcodec.models.sprdiff.diffusion import Diffusion
+from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler
 from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.models.sprdiff.options import SprdiffParameters
 from hdcodec.models.tiles import LEAST_AREA
@@ -353,7 +353,7 @@ def test_sizes_come_back_and_have_to_fit() -> None:
 def test_checkpoints_become_weights(
     tmp_path: Path, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, diffusion = untrained(), Diffusion(SIZES.diffusion)
+    model, diffusion = untrained(), Sampler(SIZES.diffusion)
     states = {
         "vae": model.vae.state_dict(),
         "semantic": {f"encoder.{k}": v for k, v in model.semantic.state_dict().items()}
@@ -373,6 +373,10 @@ def test_checkpoints_become_weights(
     assert torch.equal(found["sampler.sigma"], diffusion.sigma)
     with pytest.raises(ValueError, match="the vae does not fit the model"):
         assembled(paths, analysis, replace(SIZES, vae=replace(SIZES.vae, decoder_depth=2)))
+    trial = tmp_path / "trial.pt"
+    torch.save({"average": Diffusion(SIZES.diffusion).state_dict()}, trial)
+    with pytest.raises(ValueError, match="given hdc's latents, not the codec's"):
+        assembled(paths | {"diffusion": trial}, analysis, SIZES)
     argv = [
         "export-sprdiff",
         str(tmp_path / "out"),

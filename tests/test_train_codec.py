@@ -26,10 +26,11 @@ from hdcodec.models.sprdiff.config import (
     SemanticConfig,
     VaeConfig,
 )
-from hdcodec.models.sprdiff.diffusion import Diffusion, noise_of
+from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler, noise_of
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.train import codec, semantic
 from hdcodec.train.__main__ import main as train_command
+from hdcodec.train.coded import Coded
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import net_tensors
 from hdcodec.train.latents import CachedLatents
@@ -55,6 +56,9 @@ SIZES = LatentCodecConfig(
     head_depth=1,
 )
 STUDENT = SemanticConfig(features=8, width=8, depth=1)
+SAMPLER_SIZES = DiffusionConfig(
+    latent=8, trunk_width=16, width=16, depth=1, deep_width=16, deep_depth=1, embedding=16
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -302,6 +306,40 @@ def test_stages_say_what_they_need(options: dict[str, Any], tmp_path: Path) -> N
     assert done.exit_code == 2 and "--teacher" in done.output
     done = CliRunner().invoke(train_command, ["codec", "--without", "head"])
     assert done.exit_code == 2 and "pixel-head" in done.output
+
+
+# ---- a diffusion behind it ----
+
+
+def test_a_diffusion_is_given_what_files_say(encoders: codec.Encoders, model: LatentCodec) -> None:
+    frozen, x = Coded(encoders, model), torch.rand(3, 3, 64, 128, generator=generator())
+    kept = frozen.kept(x).permute(0, 3, 1, 2)
+    given, z = frozen.told(Sampler(SAMPLER_SIZES), kept, generator(1))
+    assert given.qindex.shape == (3, 1, 2) and len(given.qindex.unique()) > 1
+    again = frozen.rebuilt(encoders.unpacked(kept).seen, given.qindex).given
+    assert torch.equal(again.coarse, given.coarse) and torch.equal(again.features, given.features)
+    assert torch.allclose(z, encoders.vae.encode(x), atol=1e-2)
+
+
+def test_a_diffusion_learns_behind_a_codec(
+    options: dict[str, Any], model: LatentCodec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hdcodec.train.coded.load_codec", lambda _: model)
+    behind = options | {"codec": tmp_path / "codec.pt", "config": SAMPLER_SIZES}
+    train("diffuse", max_steps=2, sigma=0.5, **behind)
+    first = checkpoint(tmp_path / "diffuse.pt")["average"]
+    with Image.open(tmp_path / "diffuse.png") as sheet:
+        assert sheet.size == (6 * 256, 256)
+    train("finish", max_steps=0, **behind)
+    begun = checkpoint(tmp_path / "finish.pt")["model"]
+    assert first["sigma"] == 0.5 and first.keys() == begun.keys()
+    assert all(torch.equal(begun[name], value) for name, value in first.items())
+    train("finish", max_steps=1, resume=True, **behind)
+    after = checkpoint(tmp_path / "finish.pt")["model"]
+    changed = {k.split(".")[0] for k, v in after.items() if not torch.equal(v, begun[k])}
+    assert changed == {"denoiser"}
+    with pytest.raises(ValueError, match="the stage finish needs the checkpoint of a codec"):
+        train("finish", max_steps=1, **behind | {"codec": None})
 
 
 # ---- the table ----

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from test_train_codec import SAMPLER_SIZES, STUDENT
 from test_train_codec import SIZES as CODEC_SIZES
-from test_train_codec import STUDENT
 from test_train_semantic import lite0
 from torch import Tensor, nn
 
@@ -18,9 +18,10 @@ from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import DiffusionConfig, VaeConfig
-from hdcodec.models.sprdiff.diffusion import Diffusion
+from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.train.codec import Encoders
+from hdcodec.train.coded import Coded
 from hdcodec.train.latents import Frozen
 from hdcodec.train.loop import Settings
 from hdcodec.train.run import prepare
@@ -69,7 +70,10 @@ def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
     student = Student(STUDENT)
     if kind == "semantic":
         return student, Teacher(lite0())
-    return LatentCodec(CODEC_SIZES), Encoders(lic, vae, student.encoder)
+    codec, encoders = LatentCodec(CODEC_SIZES), Encoders(lic, vae, student.encoder)
+    if kind == "codec":
+        return codec, encoders
+    return Sampler(SAMPLER_SIZES), Coded(encoders, codec)
 
 
 @pytest.mark.parametrize("stage", RECORDED)

@@ -262,19 +262,19 @@ def test_the_coarse_estimate_learns_by_its_own_error_alone(
 def test_the_stages_follow_each_other_and_can_be_resumed(
     options: dict[str, Any], tmp_path: Path
 ) -> None:
-    train("diffuse", max_steps=2, sigma=0.5, views=1, **options)
-    first = checkpoint(tmp_path / "diffuse.pt")
-    with Image.open(tmp_path / "diffuse.png") as sheet:
+    train("diffuse-lic", max_steps=2, sigma=0.5, views=1, **options)
+    first = checkpoint(tmp_path / "diffuse-lic.pt")
+    with Image.open(tmp_path / "diffuse-lic.png") as sheet:
         assert sheet.size == (6 * 256, 256)
-    train("diffuse", max_steps=3, resume=True, views=1, **options)
-    second = checkpoint(tmp_path / "diffuse.pt")
+    train("diffuse-lic", max_steps=3, resume=True, views=1, **options)
+    second = checkpoint(tmp_path / "diffuse-lic.pt")
     assert (first["step"], second["step"]) == (2, 3)
     assert second["model"]["sigma"] == 0.5
-    train("finish", max_steps=0, **options)
-    third = checkpoint(tmp_path / "finish.pt")
+    train("finish-lic", max_steps=0, **options)
+    third = checkpoint(tmp_path / "finish-lic.pt")
     assert all(torch.equal(third["model"][k], v) for k, v in second["average"].items())
-    train("finish", max_steps=1, resume=True, **options)
-    after = checkpoint(tmp_path / "finish.pt")["model"]
+    train("finish-lic", max_steps=1, resume=True, **options)
+    after = checkpoint(tmp_path / "finish-lic.pt")["model"]
     changed = {k.split(".")[0] for k, v in after.items() if not torch.equal(v, third["model"][k])}
     assert changed == {"denoiser"}
 
@@ -282,18 +282,20 @@ def test_the_stages_follow_each_other_and_can_be_resumed(
 def test_the_same_seed_trains_the_same(options: dict[str, Any], tmp_path: Path) -> None:
     found = []
     for _ in range(2):
-        train("diffuse", max_steps=2, views=1, **options)
-        found.append(checkpoint(tmp_path / "diffuse.pt")["model"])
+        train("diffuse-lic", max_steps=2, views=1, **options)
+        found.append(checkpoint(tmp_path / "diffuse-lic.pt")["model"])
     assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
 
 
 def test_a_diffusion_needs_a_vae(options: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the stage finish needs the checkpoint of a VAE"):
-        train("finish", max_steps=1, **options | {"vae": None})
-    line = f"diffuse --data {tmp_path} --out {tmp_path} --minutes 1"
+    with pytest.raises(ValueError, match="the stage finish-lic needs the checkpoint of a VAE"):
+        train("finish-lic", max_steps=1, **options | {"vae": None})
+    line = f"diffuse-lic --data {tmp_path} --out {tmp_path} --minutes 1"
     done = CliRunner().invoke(train_command, line.split())
     assert done.exit_code == 2 and "--vae" in done.output
-    done = CliRunner().invoke(train_command, [*line.replace("diffuse", "vae").split(), "--views=2"])
+    done = CliRunner().invoke(
+        train_command, [*line.replace("diffuse-lic", "vae").split(), "--views=2"]
+    )
     assert done.exit_code == 2 and "--views" in done.output
 
 

@@ -30,6 +30,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEEDED = {
     "vae": "Checkpoint of the stage 'vae'.",
     "semantic": "Checkpoint of the stage 'semantic'.",
+    "codec": "Checkpoint of the stage 'codec'.",
     "teacher": "Weights of EfficientNet-Lite0.",
 }
 
@@ -41,7 +42,7 @@ def _own_options(name: str) -> Callable[[Command], Command]:
         click.option(f"--{need}", type=_FILE, required=True, help=_NEEDED[need])
         for need in stage.needs
     ]
-    if stage.model == "diffusion":
+    if stage.model in ("diffusion", "sampler"):
         options.append(click.option("--sigma", type=float, help="Of the noise."))
     if stage.model == "codec":
         some = click.Choice(PARTS)
@@ -51,7 +52,7 @@ def _own_options(name: str) -> Callable[[Command], Command]:
         ]
     if stage.latents:
         text = "Crops encoded of every photo."
-        views = 1 if stage.model == "codec" else 2
+        views = 2 if stage.model == "diffusion" else 1
         options.append(click.option("--views", default=views, show_default=True, help=text))
 
     def add(command: Command) -> Command:

@@ -1,5 +1,9 @@
 """The stages `diffuse` and `finish` of the sprdiff family: a diffusion in the VAE's latents learns
-to denoise, then to give in one step what the VAE's decoder makes a good picture of."""
+to denoise, then to give in one step what the VAE's decoder makes a good picture of.
+
+What it is given comes from the family's codec (`coded`), or, in the stages `diffuse-lic` and
+`finish-lic`, from a trunk that sees the latents that a file of hdc holds.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from hdcodec.models import identify
 from hdcodec.models.hdc.lic import MSE_WEIGHT, uniform
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.config import DiffusionConfig
-from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed
+from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed, Sampler
 from hdcodec.perceptual import DISTS, LPIPS, turned, wasserstein
 
 from .checkpoint import load_average
@@ -21,7 +25,7 @@ from .data import Crops
 from .draws import normal
 from .draws import uniform as evenly
 from .figures import Figures, mean, psnr
-from .latents import Frozen
+from .latents import Frozen, Teller
 from .loop import Loss
 from .realism import DISTS_WEIGHT
 from .restore import restore
@@ -45,12 +49,11 @@ SHOWN_QUALITY = 10
 SHOWN_STEPS = (1, 4)
 
 
-def diffuse_loss(model: Diffusion, _: LPIPS, __: object, frozen: Frozen) -> Loss:
+def diffuse_loss(model: Sampler, _: LPIPS, __: object, frozen: Teller) -> Loss:
     """Squared errors of the coarse estimate and of the denoiser's changes; always the same."""
 
-    def loss(both: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-        y, qindex, z = frozen.pair(both, generator)
-        given = model.reconstruction(y, qindex)
+    def loss(kept: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        given, z = frozen.told(model, kept, generator)
         coarse = squared_error(given.coarse, z)
         time = random_time(z, generator)
         missed = denoising_error(model, given.detach(), z, time, generator)
@@ -63,14 +66,13 @@ def diffuse_loss(model: Diffusion, _: LPIPS, __: object, frozen: Frozen) -> Loss
     return loss
 
 
-def finish_loss(model: Diffusion, lpips: LPIPS, dists: DISTS, frozen: Frozen) -> Loss:
+def finish_loss(model: Sampler, lpips: LPIPS, dists: DISTS, frozen: Teller) -> Loss:
     """What pictures of one step lose to the eye, and still the denoiser's error at all other times;
-    the trunk is frozen. Always the same."""
+    all but the denoiser is frozen. Always the same."""
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
-        y, qindex, z = frozen.pair(frozen.encode(x), generator)
         with torch.no_grad():
-            given = model.reconstruction(y, qindex)
+            given, z = frozen.told(model, frozen.kept(x).permute(0, 3, 1, 2), generator)
         some = max(1, round(SEEN * len(x)))
         first = given.some(some)
         noise = normal(z, tuple(z[:some].shape), generator)
@@ -109,7 +111,7 @@ def picture_loss(
 
 
 def denoising_error(
-    model: Diffusion, given: Reconstructed, z: Tensor, time: Tensor, generator: torch.Generator
+    model: Sampler, given: Reconstructed, z: Tensor, time: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Mean squared errors of the denoiser's change, N: those of the clean latents over the squared
     time, so that all times weigh about as much as they have left to say."""

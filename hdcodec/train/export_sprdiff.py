@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from hdcodec import weights
@@ -16,6 +15,7 @@ from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.graphs import INTEGER, TRAINING_ONLY
 from hdcodec.models.sprdiff.model import SprdiffModel
 
+from .checkpoint import averaged
 from .export import coding_tensors, half, write_weights
 from .restore import restore
 
@@ -63,7 +63,9 @@ def analysis_of(hdc: Path | None) -> Analysis:
 
 def _taken(checkpoint: Path, source: Taken) -> dict[str, Tensor]:
     """The averaged tensors of a checkpoint that the model has, by their names in its part."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["average"]
+    state = averaged(checkpoint)
+    if source.part == "sampler" and any(name.startswith("reconstruction.") for name in state):
+        raise ValueError(f"{checkpoint} is given hdc's latents, not the codec's: it is of a trial")
     wanted = tuple(source.prefix + name for name in source.wanted)
     return {k.removeprefix(source.prefix): v for k, v in state.items() if k.startswith(wanted)}
 

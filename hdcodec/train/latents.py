@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from hdcodec import weights
 from hdcodec.models import identify
 from hdcodec.models.hdc.config import HYPER_STRIDE
 from hdcodec.models.hdc.lic import Lic
+from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed
 from hdcodec.models.sprdiff.vae import Vae
 
 from .data import Crops
@@ -55,6 +56,14 @@ class Frozen(nn.Module):
         gain = self.lic.gain(qindex)
         return self.lic.written(y * gain, qindex).latent / gain
 
+    def told(
+        self, model: Diffusion, both: Tensor, generator: torch.Generator
+    ) -> tuple[Reconstructed, Tensor]:
+        """What `encode` gives -> what files of random qualities say by the model's trunk, and the
+        VAE's latents."""
+        y, qindex, z = self.pair(both, generator)
+        return model.reconstruction(y, qindex), z
+
     def kept(self, x: Tensor) -> Tensor:
         """What `encode` gives, as it is kept in memory: float16, channels last, N x h x w x C."""
         return self.encode(x).permute(0, 2, 3, 1).half()
@@ -72,6 +81,20 @@ class Keeper(Protocol):
 
     def kept(self, x: Tensor) -> Tensor:
         """Pixels N x 3 x H x W in [0, 1] -> what is kept of them, N x h x w x C, of any type."""
+
+
+class Teller(Keeper, Protocol):
+    """Frozen networks that say what a diffusion is given."""
+
+    @property
+    def vae(self) -> Vae:
+        """In whose latents it is one."""
+
+    def told(
+        self, model: Any, kept: Tensor, generator: torch.Generator
+    ) -> tuple[Reconstructed, Tensor]:
+        """What is kept of pictures, N x C x h x w -> what files of random qualities say of them,
+        and the VAE's latents."""
 
 
 class CachedLatents:

@@ -22,6 +22,7 @@ from hdcodec.weights import read_folder
 
 from .checkpoint import averaged, read
 from .codec import codec_views, load_encoders, start_codec
+from .coded import load_coded, sampler_views, start_sampler
 from .data import Batches, Crops, read_photos
 from .diffuse import diffusion_views, start_diffusion
 from .draw import Drawing
@@ -54,6 +55,7 @@ class Trained(NamedTuple):
 NEEDED = {
     "vae": "the checkpoint of a VAE",
     "semantic": "the checkpoint of a semantic encoder",
+    "codec": "the checkpoint of a codec",
     "teacher": "the weights of a teacher",
 }
 """What frozen networks are loaded from, by the names of options."""
@@ -80,6 +82,7 @@ def train(
     config: Any = None,
     vae: Path | None = None,
     semantic: Path | None = None,
+    codec: Path | None = None,
     teacher: Path | None = None,
     views: int = 2,
     sigma: float | None = None,
@@ -90,10 +93,11 @@ def train(
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
     `init` is a checkpoint or a folder of weights to begin from, `config` the sizes of the networks,
-    those of the stage's model by default. `vae`, `semantic` and `teacher` are what stages load that
-    name them in `needs`. Stages in latents encode `views` crops of every photo; `sigma` is the
-    noise that samples of a diffusion begin with; `worth` multiplies what distortion counts for a
-    codec, which is trained `without` some of its parts. Other `settings` are fields of `Settings`.
+    those of the stage's model by default. `vae`, `semantic`, `codec` and `teacher` are what stages
+    load that name them in `needs`. Stages in latents encode `views` crops of every photo; `sigma`
+    is the noise that samples of a diffusion begin with; `worth` multiplies what distortion counts
+    for a codec, which is trained `without` some of its parts. Other `settings` are fields of
+    `Settings`.
     Raises DeviceError; ValueError for what the device cannot do, where a stage lacks what it needs,
     and for files of another kind.
     """
@@ -105,7 +109,8 @@ def train(
     own, plan = out / f"{stage}.pt", STAGES[stage]
     origin = own if resume and own.exists() else _origin(stage, out, init)
     trained = MODELS[plan.model]
-    around = _frozen(stage, {"vae": vae, "semantic": semantic, "teacher": teacher}, device)
+    named = {"vae": vae, "semantic": semantic, "codec": codec, "teacher": teacher}
+    around = _frozen(stage, named, device)
     model = trained.start(origin, config, crops, **around)
     chosen_buffers = {"sigma": sigma, "worth": worth, "used": used(without) if without else None}
     for name, value in chosen_buffers.items():
@@ -239,6 +244,7 @@ MODELS = {
     "vae": Trained(start_vae, vae_views),
     "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
     "codec": Trained(start_codec, codec_views, load_encoders),
+    "sampler": Trained(start_sampler, sampler_views, load_coded),
     "semantic": Trained(start_semantic, semantic_views, load_teacher),
 }
 

@@ -1,8 +1,9 @@
 """What each stage trains, by which loss and how fast.
 
 The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`,
-`draw`; so do `vae`, `diffuse` and `finish`. Only the named parts of the model learn in a stage;
-everything else is frozen.
+`draw`; so do those of sprdiff, `vae`, `semantic`, `codec`, `diffuse` and `finish`, and a trial of
+its diffusion beside hdc's LIC stream, `diffuse-lic` and `finish-lic`. Only the named parts of the
+model learn in a stage; everything else is frozen.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ STAGES: dict[str, Stage] = {
     ),
     "draw": Stage(_DRAWING, draw_loss, 4e-4, Drawing, True),
     "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, judges=DISTS, model="vae"),
-    "diffuse": Stage(
+    "diffuse-lic": Stage(
         ("reconstruction", "denoiser"),
         diffuse_loss,
         1e-3,
@@ -75,7 +76,7 @@ STAGES: dict[str, Stage] = {
         needs=("vae",),
         latents=True,
     ),
-    "finish": Stage(
+    "finish-lic": Stage(
         ("denoiser",),
         finish_loss,
         4e-4,
@@ -89,5 +90,23 @@ STAGES: dict[str, Stage] = {
     ),
     "codec": Stage(
         ("",), codec_loss, steady=True, model="codec", needs=("vae", "semantic"), latents=True
+    ),
+    "diffuse": Stage(
+        ("denoiser",),
+        diffuse_loss,
+        1e-3,
+        steady=True,
+        model="sampler",
+        needs=("vae", "semantic", "codec"),
+        latents=True,
+    ),
+    "finish": Stage(
+        ("denoiser",),
+        finish_loss,
+        4e-4,
+        steady=True,
+        judges=DISTS,
+        model="sampler",
+        needs=("vae", "semantic", "codec"),
     ),
 }
