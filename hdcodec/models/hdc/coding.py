@@ -218,9 +218,9 @@ def pattern_of(latent: int) -> Tensor:
 
 def gains(sizes: CodingSizes, lowest: float, highest: float) -> nn.Parameter:
     """Logarithms of gains, levels x latent, that grow evenly from the first level to the last."""
-    ends = math.log(lowest), math.log(highest)
-    row = torch.linspace(*ends, sizes.levels)
-    return nn.Parameter(row[:, None].repeat(1, sizes.latent))
+    first, step = math.log(lowest), math.log(highest / lowest) / max(1, sizes.levels - 1)
+    rows = [[first + k * step] * sizes.latent for k in range(sizes.levels)]
+    return nn.Parameter(torch.tensor(rows))
 
 
 def rounded(x: Tensor) -> Tensor:
