@@ -46,14 +46,15 @@ def wrong(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
     return path, message
 
 
-@pytest.mark.parametrize("stage", ["vae", "diffuse", "semantic", "codec"])
+@pytest.mark.parametrize("stage", ["vae", "diffuse-lic", "semantic", "codec", "diffuse"])
 def test_files_of_another_kind_are_refused(stage: str, data: Path, wrong: tuple[Path, str]) -> None:
     path, message = wrong
     options: dict[str, list[str | Path]] = {
         "vae": ["--init", path],
-        "diffuse": ["--vae", path],
+        "diffuse-lic": ["--vae", path],
         "semantic": ["--teacher", path],
         "codec": ["--vae", path, "--semantic", path],
+        "diffuse": ["--vae", path, "--semantic", path, "--codec", path],
     }
     line = said(data, stage, *options[stage])
     assert str(path) in line
