@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, TokenConfig
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import DiffusionConfig, VaeConfig
 from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler
@@ -62,6 +63,9 @@ def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
         return HdcModel(hdc), None
     if kind == "vae":
         return vae, None
+    if kind.endswith("-tokens"):
+        tokens = LatentTokens if kind == "latent-tokens" else FeatureTokens
+        return tokens(TokenConfig(16, 4, 8, 2), hdc), HdcModel(hdc)
     if kind == "diffusion":
         sizes = DiffusionConfig(
             decoded=hdc.latent, latent=8, trunk_width=16, trunk_depth=1, width=16, deep_width=16
@@ -82,7 +86,7 @@ def test_a_step_that_is_recorded_keeps_to_its_device(
 ) -> None:
     plan = STAGES[stage]
     model, frozen = networks(plan.model, tiny_config)
-    around = {"frozen": frozen.to(nowhere)} if plan.needs and frozen is not None else {}
+    around = {"frozen": frozen.to(nowhere)} if frozen is not None else {}
     settings = Settings(out=tmp_path, minutes=1, device="meta", optimizer="muon")
     trainer = prepare(stage, model.to(nowhere), Nothing(), settings, random_weights, around=around)
     batch = torch.rand(BATCH, 3, SIDE, SIDE, device=nowhere)

@@ -44,12 +44,12 @@ def _own_options(name: str) -> Callable[[Command], Command]:
     ]
     if stage.model in ("diffusion", "sampler"):
         options.append(click.option("--sigma", type=float, help="Of the noise."))
+    if stage.model in ("codec", "latent-tokens", "feature-tokens"):
+        options.append(click.option("--worth", type=float, help="Of distortion, beside the usual."))
     if stage.model == "codec":
         some = click.Choice(PARTS)
-        options += [
-            click.option("--worth", type=float, help="Of distortion, beside the usual."),
-            click.option("--without", type=some, multiple=True, help="Trains without this part."),
-        ]
+        text = "Trains without this part."
+        options.append(click.option("--without", type=some, multiple=True, help=text))
     if stage.latents:
         text = "Crops encoded of every photo."
         views = 2 if stage.model == "diffusion" else 1

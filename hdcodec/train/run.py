@@ -16,6 +16,7 @@ from hdcodec.models.devices import pick_device
 from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens
 from hdcodec.models.sprdiff.codec import used
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.weights import read_folder
@@ -36,6 +37,7 @@ from .samples import hdc_views, write_samples
 from .semantic import semantic_views, start_semantic
 from .stages import STAGES, Judges
 from .teacher import load_teacher
+from .tokens import load_hdc, starting, tokens_views
 from .vae import start_vae, vae_views
 
 ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
@@ -245,6 +247,8 @@ MODELS = {
     "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
     "codec": Trained(start_codec, codec_views, load_encoders),
     "sampler": Trained(start_sampler, sampler_views, load_coded),
+    "latent-tokens": Trained(starting(LatentTokens), tokens_views, load_hdc),
+    "feature-tokens": Trained(starting(FeatureTokens), tokens_views, load_hdc),
     "semantic": Trained(start_semantic, semantic_views, load_teacher),
 }
 

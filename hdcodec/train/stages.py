@@ -26,6 +26,7 @@ from .losses import (
 )
 from .realism import Realism
 from .semantic import semantic_loss
+from .tokens import tokens_loss
 from .vae import vae_loss
 
 Judges = Realism | Drawing | DISTS
@@ -66,6 +67,12 @@ STAGES: dict[str, Stage] = {
         ("lic", "prior", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, Realism, True
     ),
     "draw": Stage(_DRAWING, draw_loss, 4e-4, Drawing, True),
+    "tokens-latents": Stage(
+        ("",), tokens_loss, 1e-3, steady=True, judges=DISTS, model="latent-tokens"
+    ),
+    "tokens-features": Stage(
+        ("",), tokens_loss, 1e-3, steady=True, judges=DISTS, model="feature-tokens"
+    ),
     "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, judges=DISTS, model="vae"),
     "diffuse-lic": Stage(
         ("reconstruction", "denoiser"),

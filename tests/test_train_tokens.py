@@ -1,0 +1,120 @@
+"""Tokens at 1/32 for what hdc's latents leave open, and the stages that train them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.lic import uniform
+from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.hdc.residual import (
+    FeatureTokens,
+    LatentTokens,
+    ResidualTokens,
+    TokenConfig,
+    square_distances,
+)
+from hdcodec.train.run import train
+from hdcodec.train.tokens import load_tokens, spoken, tokens_views
+
+KINDS = (LatentTokens, FeatureTokens)
+SIZES = TokenConfig(width=16, dim=4, codes=8, books=2)
+
+
+@pytest.fixture
+def hdc(tiny_config: Config) -> HdcModel:
+    torch.manual_seed(0)
+    model = HdcModel(tiny_config)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.05)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(params=KINDS)
+def model(request: pytest.FixtureRequest, tiny_config: Config) -> ResidualTokens:
+    torch.manual_seed(1)
+    made: ResidualTokens = request.param(SIZES, tiny_config)
+    return made
+
+
+def pictures(model: ResidualTokens, hdc: HdcModel, x: Tensor, silent: bool) -> Any:
+    noise = torch.zeros(len(x), 2 * hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+    qindex = uniform(torch.full((len(x),), 60), x)
+    return spoken(model, hdc, x, qindex, torch.zeros(len(x), 1, 1, 1), noise, silent)
+
+
+def test_without_tokens_the_picture_is_hdcs_own(model: ResidualTokens, hdc: HdcModel) -> None:
+    x, noise = torch.rand(2, 3, 64, 128), torch.zeros(2, 2 * hdc.cfg.drv, 2, 4)
+    qindex = uniform(torch.full((2,), 60), x)
+    latent = hdc.lic.written(hdc.lic.analysis(x) * hdc.lic.gain(qindex), qindex).latent
+    none = torch.zeros(2, 1, 4, 8)
+    own = hdc.reconstruct(
+        latent, qindex, none.long()[:, 0], none.bool(), noise, torch.zeros(2, 1, 1, 1), 1
+    )
+    silent = pictures(model, hdc, x, silent=True)
+    torch.testing.assert_close(silent.picture, own, atol=1e-5, rtol=0)
+    assert not torch.equal(pictures(model, hdc, x, silent=False).picture, silent.picture)
+
+
+def test_vectors_are_sums_of_the_nearest_codes(model: ResidualTokens, hdc: HdcModel) -> None:
+    x = torch.rand(1, 3, 64, 64)
+    named = pictures(model, hdc, x, silent=False).named
+    assert named.indices.shape == (1, 2, 2, 2) and named.bits.shape == named.indices.shape
+    books = [book.vectors() for book in model.books]  # type: ignore[operator]
+    assert all(not book[0].any() for book in books)
+    total = sum(book[named.indices[:, k]] for k, book in enumerate(books))
+    torch.testing.assert_close(named.vectors, total.permute(0, 3, 1, 2))  # type: ignore[union-attr]
+
+
+def test_distances() -> None:
+    x, codes = torch.randn(2, 4, 3, 5), torch.randn(6, 4)
+    wanted = (x[:, None] - codes[None, :, :, None, None]).square().sum(2)
+    torch.testing.assert_close(square_distances(x, codes), wanted)
+
+
+def test_bits_are_those_of_the_chances(model: ResidualTokens, hdc: HdcModel) -> None:
+    named = pictures(model, hdc, torch.rand(1, 3, 64, 64), silent=False).named
+    assert bool((named.bits > 0).all() and (named.soft_bits > 0).all())
+    for book in model.books:
+        last = book.prior[-1]  # type: ignore[union-attr, index]
+        torch.nn.init.zeros_(last.weight)  # type: ignore[arg-type, union-attr]
+        torch.nn.init.zeros_(last.bias)  # type: ignore[arg-type, union-attr]
+    named = pictures(model, hdc, torch.rand(1, 3, 64, 64), silent=False).named
+    torch.testing.assert_close(named.bits, torch.full_like(named.bits, 3.0))
+
+
+def test_every_part_learns_by_the_picture_and_the_bits(
+    model: ResidualTokens, hdc: HdcModel
+) -> None:
+    said = pictures(model, hdc, torch.rand(2, 3, 64, 64), silent=False)
+    total = said.picture.square().mean() + said.named.soft_bits.mean() + said.named.commitment
+    total.backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None]
+    assert without == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stage_leaves_tokens_that_load(
+    kind: type[ResidualTokens],
+    hdc: HdcModel,
+    photo_files: dict[str, Path],
+    random_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hdcodec.train.tokens.restore", lambda _: hdc)
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    for path in photo_files.values():
+        (data / path.name).symlink_to(path)
+    stage = "tokens-latents" if kind is LatentTokens else "tokens-features"
+    options = {"data": data, "out": out, "metric_weights": random_weights, "config": SIZES}
+    train(stage, minutes=10, max_steps=2, batch=4, crop=64, **options)  # type: ignore[arg-type]
+    model = load_tokens(kind, out / f"{stage}.pt", hdc, SIZES)
+    views = tokens_views(model, torch.rand(1, 3, 64, 64), hdc)
+    assert [view.shape for view in views] == [(1, 3, 64, 64)] * 2
