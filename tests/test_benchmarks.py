@@ -155,3 +155,29 @@ def test_plots_of_points(tmp_path: Path, name: str, codec: str) -> None:
     subprocess.run([sys.executable, script, tmp_path / "points.jsonl", out], check=True)
     with Image.open(out) as plot:
         assert len(plot.convert("L").getcolors() or []) > 10
+
+
+def blind(*argv: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "benchmarks" / "blind.py"), *map(str, argv)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_sheet_without_names(small_cat: Image.Image, tmp_path: Path) -> None:
+    colours = {"one": "red", "other": "blue"}
+    for folder in ("originals", *colours):
+        (tmp_path / folder).mkdir()
+        for name in ("a.png", "b.png", "c.png", "d.png"):
+            picture = Image.new("RGB", small_cat.size, colours.get(folder, "white"))
+            (small_cat if folder == "originals" else picture).save(tmp_path / folder / name)
+    (tmp_path / "one" / "d.png").unlink()
+    sheet = tmp_path / "sheet.png"
+    folders = [tmp_path / folder for folder in ("originals", *colours)]
+    assert blind(*folders, sheet, "--side", 64, "--seed", 1).returncode == 0
+    drawn = Image.open(sheet)
+    assert drawn.size == (3 * 128 + 2 * 8, 3 * (128 + 8))
+    left = ["l" if drawn.getpixel((5, 136 * k + 5)) == (255, 0, 0) else "r" for k in range(3)]
+    assert {"l", "r"} == set(left)
+    told = blind(*folders, sheet, "--answers", "".join(left)).stdout
+    assert f"{folders[1]} 3, {folders[2]} 0, neither 0; by chance as clear in 25 %" in told
+    wrong = blind(*folders, sheet, "--answers", "lx")
+    assert wrong.returncode == 1 and "3 answers l, r or = are needed" in wrong.stderr
