@@ -30,7 +30,7 @@ from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.options import qindex_of
 from hdcodec.perceptual import find_dists, find_lpips, find_wasserstein
 from hdcodec.train.data import read_photos
-from hdcodec.train.run import start_hdc
+from hdcodec.train.models import start_hdc
 
 DRAWN, AGAIN, QUIET, FAITHFUL = "fidelity 0", "another draw", "no noise", "fidelity 1"
 JUDGED = ("bpp", "PSNR", "LPIPS-Alex", "DISTS", "WD", "levels")

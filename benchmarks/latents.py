@@ -1,15 +1,17 @@
 """What the latents of sprdiff's codec say of pictures, beside hdc at as many bytes.
 
     python benchmarks/latents.py CHECKPOINT FOLDER --vae VAE --semantic SEMANTIC
-        [--diffusion CHECKPOINT] [--metric-weights DIR] [--qualities 0,50,100,150,200]
-        [--limit N] [--sheet PNG]
+        [--diffusion CHECKPOINT] [--whole] [--metric-weights DIR]
+        [--qualities 0,50,100,150,200] [--limit N] [--sheet PNG]
 
 CHECKPOINT is that of the stage `codec`, VAE and SEMANTIC those of `vae` and `semantic`; their
 averaged networks are measured. For each quality index and picture: what the VAE makes of the coarse
 estimate of its latents, and the coarse picture. No file is written: bits are those that the float
 twins' Gaussians give the rounded symbols, and `FRAME` bytes. With a checkpoint of `diffuse` or
-`finish` also samples of one, two and four steps, and one step without noise. Then hdc's picture of
-at most as many bytes at fidelities 0 and 1. Prints a Markdown table of means over the pictures.
+`finish` also samples of one, two and four steps, and one step without noise. With `--whole`
+CHECKPOINT is that of the stage `whole-sprdiff`, which has a diffusion and a decoder of the VAE,
+too. Then hdc's picture of at most as many bytes at fidelities 0 and 1. Prints a Markdown table of
+means over the pictures.
 """
 
 from __future__ import annotations
@@ -30,11 +32,12 @@ from hdcodec.eval.metrics import Reference
 from hdcodec.images import load
 from hdcodec.models.hdc.lic import STRIDE, uniform
 from hdcodec.models.sprdiff.codec import LatentCodec
-from hdcodec.models.sprdiff.config import DiffusionConfig
+from hdcodec.models.sprdiff.config import DiffusionConfig, LatentCodecConfig
 from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed, Sampler, noise_of
 from hdcodec.train.checkpoint import load_average
 from hdcodec.train.codec import Encoders, load_codec, load_encoders
 from hdcodec.train.latents import Frozen
+from hdcodec.train.whole_sprdiff import PictureCodec
 
 FRAME = 12
 """Bytes of header and checksum in a file of hdc."""
@@ -53,6 +56,7 @@ TITLES = ROWS | {
 @click.option("--vae", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--semantic", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--diffusion", type=click.Path(exists=True, path_type=Path))
+@click.option("--whole", is_flag=True, help="CHECKPOINT is that of 'whole-sprdiff'.")
 @click.option("--metric-weights", type=click.Path(exists=True, path_type=Path))
 @click.option("--qualities", default="0,50,100,150,200", show_default=True)
 @click.option("--limit", type=int, help="Use only the first N pictures.")
@@ -63,14 +67,20 @@ def main(
     vae: Path,
     semantic: Path,
     diffusion: Path | None,
+    whole: bool,
     metric_weights: Path | None,
     qualities: str,
     limit: int | None,
     sheet: Path | None,
 ) -> None:
     """Print the table."""
+    if whole and diffusion:
+        raise click.UsageError("A checkpoint of --whole has a diffusion: --diffusion is one more.")
     encoders = load_encoders(vae, semantic, "cpu")
-    own = OwnTrial(load_codec(checkpoint).eval(), encoders, diffusion and sampler(diffusion))
+    if whole:
+        own = whole_trial(checkpoint, encoders)
+    else:
+        own = OwnTrial(load_codec(checkpoint).eval(), encoders, diffusion and sampler(diffusion))
     beside = hdc_trial(encoders)
     weights = str(metric_weights) if metric_weights else None
     values: dict[tuple[int, str], list[list[float]]] = {}
@@ -120,6 +130,14 @@ class OwnTrial:
             noise = noise_of(given.coarse)
             for row, (steps, noisy) in SAMPLES.items():
                 yield row, self.sampler.sample(given, noise * noisy, steps)
+
+
+def whole_trial(checkpoint: Path, encoders: Encoders) -> OwnTrial:
+    """The averaged networks of a checkpoint of `whole-sprdiff`, whose decoder becomes that of the
+    encoders' VAE."""
+    codec, sampler = LatentCodec(LatentCodecConfig()), Sampler(DiffusionConfig())
+    load_average(PictureCodec(codec, sampler, encoders.vae.decoder).eval(), checkpoint)
+    return OwnTrial(codec, encoders, sampler)
 
 
 def sampler(checkpoint: Path) -> Sampler:

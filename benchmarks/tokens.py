@@ -29,7 +29,7 @@ from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, ResidualTokens
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train.data import read_photos
-from hdcodec.train.tokens import load_hdc, load_tokens, spoken
+from hdcodec.train.tokens import load_landed, load_tokens, spoken
 
 KINDS = {"latents": LatentTokens, "features": FeatureTokens}
 FIDELITIES = (0.0, 1.0)
@@ -55,7 +55,7 @@ def main(
     limit: int | None,
 ) -> None:
     """Print the table of the pictures in FOLDER."""
-    hdc = load_hdc("cpu")
+    hdc = load_landed("cpu")
     model = load_tokens(KINDS[kind], checkpoint, hdc).eval()
     judges = find_lpips("alex", metric_weights).eval(), find_dists(metric_weights).eval()
     steps = [int(q) for q in qualities.split(",")]

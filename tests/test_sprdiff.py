@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from command import Hdc
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 import hdcodec
 import hdcodec.pillow_plugin
@@ -26,6 +26,7 @@ from hdcodec import Codec, models, weights
 from hdcodec._inspect import read_symbols
 from hdcodec.codec import forget
 from hdcodec.entropy.coder import Decoder, PrefixDecoder
+from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.format import MODELS, Model, pack, unpack
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
@@ -38,12 +39,14 @@ from hdcodec.models.sprdiff.config import (
     SprdiffConfig,
     VaeConfig,
 )
-from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler
+from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler, noise_of
 from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.models.sprdiff.options import SprdiffParameters
+from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.models.tiles import LEAST_AREA
 from hdcodec.train.__main__ import main
 from hdcodec.train.export_sprdiff import assembled, export_sprdiff
+from hdcodec.train.whole_sprdiff import PictureCodec
 
 MODEL_ID = 97
 SIZES = SprdiffConfig(
@@ -350,22 +353,42 @@ def test_sizes_come_back_and_have_to_fit() -> None:
             SprdiffConfig.from_dict(wrong)
 
 
+def semantic_state(model: SprdiffModel) -> dict[str, Tensor]:
+    """As a checkpoint of the stage `semantic` has it."""
+    state = {f"encoder.{k}": v for k, v in model.semantic.state_dict().items()}
+    return state | {"middle": torch.zeros(1)}
+
+
+def saved(folder: Path, **states: dict[str, Tensor]) -> dict[str, Path]:
+    """Checkpoints of these averaged states, by name."""
+    for name, state in states.items():
+        torch.save({"average": state}, folder / f"{name}.pt")
+    return {name: folder / f"{name}.pt" for name in states}
+
+
+def command_line(out: Path, paths: dict[str, Path]) -> list[str]:
+    argv = ["export-sprdiff", str(out), "--model-id", str(MODEL_ID), "--note", "by=test"]
+    return argv + [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+
+
+@pytest.fixture
+def beside(tiny_config: Config) -> HdcModel:
+    """hdc with an analysis of the size that the family has."""
+    return HdcModel(replace(tiny_config, analysis_width=8, analysis_depth=1))
+
+
 def test_checkpoints_become_weights(
-    tmp_path: Path, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, beside: HdcModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, diffusion = untrained(), Sampler(SIZES.diffusion)
-    states = {
-        "vae": model.vae.state_dict(),
-        "semantic": {f"encoder.{k}": v for k, v in model.semantic.state_dict().items()}
-        | {"middle": torch.zeros(1)},
-        "codec": model.codec.state_dict(),
-        "diffusion": diffusion.state_dict(),
-    }
-    paths = {name: tmp_path / f"{name}.pt" for name in states}
-    for name, state in states.items():
-        torch.save({"average": state}, paths[name])
-    hdc = HdcModel(replace(tiny_config, analysis_width=8, analysis_depth=1))
-    analysis = hdc.lic.analysis
+    paths = saved(
+        tmp_path,
+        vae=model.vae.state_dict(),
+        semantic=semantic_state(model),
+        codec=model.codec.state_dict(),
+        diffusion=diffusion.state_dict(),
+    )
+    analysis = beside.lic.analysis
     found = assembled(paths, analysis, SIZES).state_dict()
     for name, value in model.vae.state_dict().items():
         assert torch.equal(found[f"vae.{name}"], value)
@@ -373,26 +396,64 @@ def test_checkpoints_become_weights(
     assert torch.equal(found["sampler.sigma"], diffusion.sigma)
     with pytest.raises(ValueError, match="the vae does not fit the model"):
         assembled(paths, analysis, replace(SIZES, vae=replace(SIZES.vae, decoder_depth=2)))
-    trial = tmp_path / "trial.pt"
-    torch.save({"average": Diffusion(SIZES.diffusion).state_dict()}, trial)
+    trial = saved(tmp_path, trial=Diffusion(SIZES.diffusion).state_dict())["trial"]
     with pytest.raises(ValueError, match="given hdc's latents, not the codec's"):
         assembled(paths | {"diffusion": trial}, analysis, SIZES)
-    argv = [
-        "export-sprdiff",
-        str(tmp_path / "out"),
-        "--model-id",
-        str(MODEL_ID),
-        "--note",
-        "by=test",
-    ]
-    argv += [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    argv = command_line(tmp_path / "out", paths)
     refused = CliRunner().invoke(main, argv)
     assert refused.exit_code == 1 and "does not fit the model" in refused.output
     monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: SIZES)
-    monkeypatch.setattr("hdcodec.train.export_sprdiff.restore", lambda _: hdc)
+    monkeypatch.setattr("hdcodec.train.export_sprdiff.restore", lambda _: beside)
     made = CliRunner().invoke(main, argv)
     assert made.exit_code == 0, made.output
     manifest = weights.read_folder(tmp_path / "out").manifest
     assert manifest["config"] == SIZES.to_dict() and manifest["training"] == {"by": "test"}
     again = CliRunner().invoke(main, argv)
     assert again.exit_code == 1 and "new weights need a new model id" in again.output
+
+
+def test_a_whole_checkpoint_becomes_weights_that_decode_to_its_pictures(
+    tmp_path: Path, beside: HdcModel, face: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = untrained().half().float()
+    whole = PictureCodec(model.codec, model.sampler, Vae(SIZES.vae).decoder.half().float()).eval()
+    paths = saved(
+        tmp_path,
+        vae=model.vae.state_dict(),
+        semantic=semantic_state(model),
+        whole=whole.state_dict(),
+    )
+    monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: SIZES)
+    monkeypatch.setattr("hdcodec.train.export_sprdiff.restore", lambda _: beside)
+    made = CliRunner().invoke(main, command_line(tmp_path / "sprdiff", paths))
+    assert made.exit_code == 0, made.output
+    monkeypatch.setattr(weights, "_PLACES", (tmp_path,))
+    forget()
+    codec = Codec("sprdiff", "cpu", "float32", backend="torch")
+    data = codec.compress(face, quality=60, protect="none")
+    symbols = read_symbols(unpack(data))
+    latent = torch.tensor(symbols.latent).permute(2, 0, 1)[None].float() / 2**FRACTION_BITS
+    with torch.inference_mode():
+        given = whole.codec.decode(latent, torch.tensor(symbols.qindex)[None]).given
+        picture = whole.sampled(given, noise_of(given.coarse))[0].permute(1, 2, 0)
+    wanted = picture.clamp(0, 1).mul(255).round().numpy()[:192, :128]
+    forget()
+    assert wanted.std() > 5
+    assert np.abs(array(codec.decompress(data, fidelity=0.0)) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), "a codec and a diffusion are needed, or a checkpoint of whole-sprdiff"),
+        (("codec",), "a codec and a diffusion are needed, or a checkpoint of whole-sprdiff"),
+        (("whole", "codec"), "a checkpoint of whole-sprdiff is given, and one of a codec"),
+        (("whole", "diffusion"), "a checkpoint of whole-sprdiff is given, and one of a diffusion"),
+    ],
+)
+def test_too_few_or_too_many_checkpoints(
+    tmp_path: Path, given: tuple[str, ...], message: str
+) -> None:
+    paths = saved(tmp_path, **{name: {} for name in ("vae", "semantic", *given)})
+    refused = CliRunner().invoke(main, command_line(tmp_path / "out", paths))
+    assert refused.exit_code == 1 and refused.output == f"Error: {message}\n"

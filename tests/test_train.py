@@ -32,16 +32,10 @@ from hdcodec.train.__main__ import main
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import export
 from hdcodec.train.loop import Settings, cosine
+from hdcodec.train.models import load_hdc, start_hdc
 from hdcodec.train.optimizer import Optimizer
 from hdcodec.train.restore import restore
-from hdcodec.train.run import (
-    ORDER,
-    export_weights,
-    load_average,
-    prepare,
-    start_hdc,
-    train,
-)
+from hdcodec.train.run import ORDER, export_weights, prepare, train
 from hdcodec.train.stages import STAGES
 
 State = dict[str, Tensor]
@@ -139,9 +133,7 @@ def test_late_in_a_stage_exactly_its_parts_learn(
 def test_networks_made_deeper_begin_where_they_were(trained: Path, tiny_config: Config) -> None:
     depths = ("detail_depth", "head_depth", "decoder_detail_depth")
     deeper = replace(tiny_config, **{name: getattr(tiny_config, name) + 1 for name in depths})
-    before, after = (
-        load_average(trained / "joint.pt", cfg).eval() for cfg in (tiny_config, deeper)
-    )
+    before, after = (load_hdc(trained / "joint.pt", cfg).eval() for cfg in (tiny_config, deeper))
     assert len(after.state_dict()) > len(before.state_dict())
     noise = torch.rand(1, 2 * tiny_config.drv, 4, 4)
     pictures = []
@@ -487,7 +479,7 @@ def test_exported_networks_are_the_averaged_ones(
     trained: Path, own_weights: Path, tiny_config: Config
 ) -> None:
     export_weights(trained / "drv2.pt", own_weights, 1, None, {}, tiny_config)
-    average = load_average(trained / "drv2.pt", tiny_config).state_dict()
+    average = load_hdc(trained / "drv2.pt", tiny_config).state_dict()
     exported = Codec(device="cpu", backend="torch").networks.graphs.model.state_dict()
     for name in ("vq_decoder.enter.weight", "lic.analysis.net.4.bias", "denoisers.1.leave.weight"):
         assert torch.equal(exported[name], average[name].half().float()), name

@@ -2,7 +2,6 @@
 
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from small_stages import (
+    SAMPLER_SIZES,
+    SIZES,
+    VAE_SIZES,
+    beside,
+    checkpoint,
+    generator,
+    resumed,
+    small_codec,
+    small_encoders,
+    stage_options,
+)
 
 from hdcodec.entropy.context import FourParts
 from hdcodec.entropy.intnet import IntNet
@@ -20,16 +31,10 @@ from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.twins import coding_nets
 from hdcodec.models.sprdiff.codec import CELLS, LOG_SCALE, PARTS, LatentCodec, TripleFeatures, used
-from hdcodec.models.sprdiff.config import (
-    DiffusionConfig,
-    LatentCodecConfig,
-    SemanticConfig,
-    VaeConfig,
-)
+from hdcodec.models.sprdiff.config import DiffusionConfig
 from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler, noise_of
 from hdcodec.models.sprdiff.vae import Vae
-from hdcodec.train import codec, semantic
-from hdcodec.train.__main__ import main as train_command
+from hdcodec.train import codec
 from hdcodec.train.coded import Coded
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import net_tensors
@@ -37,36 +42,6 @@ from hdcodec.train.latents import CachedLatents
 from hdcodec.train.run import train
 
 ROOT = Path(__file__).parents[1]
-
-SIZES = LatentCodecConfig(
-    latent=16,
-    hyper=4,
-    context=8,
-    vae=8,
-    distortion=72,
-    semantic=8,
-    width=16,
-    deep=16,
-    depth=1,
-    between=8,
-    trunk_width=16,
-    trunk_depth=1,
-    detail_width=8,
-    detail_depth=1,
-    head_depth=1,
-)
-STUDENT = SemanticConfig(features=8, width=8, depth=1)
-SAMPLER_SIZES = DiffusionConfig(
-    latent=8, trunk_width=16, width=16, depth=1, deep_width=16, deep_depth=1, embedding=16
-)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def checkpoint(path: Path) -> dict[str, Any]:
-    return dict(torch.load(path, weights_only=True))
 
 
 @pytest.fixture
@@ -77,19 +52,12 @@ def hdc(tiny_config: HdcConfig) -> HdcModel:
 
 @pytest.fixture
 def encoders(hdc: HdcModel) -> codec.Encoders:
-    torch.manual_seed(1)
-    vae = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1))
-    return codec.Encoders(hdc.lic, vae, semantic.SemanticEncoder(STUDENT))
+    return small_encoders(hdc)
 
 
 @pytest.fixture
 def model() -> LatentCodec:
-    """One whose last layers are not zero."""
-    torch.manual_seed(2)
-    model = LatentCodec(SIZES)
-    torch.nn.init.normal_(model.reconstruction.coarse.weight, std=0.1)
-    torch.nn.init.normal_(model.level)
-    return model
+    return small_codec()
 
 
 @pytest.fixture
@@ -101,14 +69,10 @@ def options(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
-    """Of a small stage `codec` whose encoders are untrained."""
-    monkeypatch.setattr("hdcodec.train.codec.restore", lambda _: hdc)
-    monkeypatch.setattr("hdcodec.train.codec.load_vae", lambda _: encoders.vae)
-    student = SimpleNamespace(encoder=encoders.semantic)
-    monkeypatch.setattr("hdcodec.train.codec.load_student", lambda _: student)
-    paths = {"vae": tmp_path / "vae.pt", "semantic": tmp_path / "semantic.pt"}
-    shared = {"minutes": 10, "batch": 4, "crop": 64, "views": 1, "config": SIZES, "out": tmp_path}
-    return shared | paths | {"data": data, "metric_weights": random_weights}
+    """Of a small stage `codec`."""
+    beside(encoders, hdc, monkeypatch)
+    named = {"data": data, "metric_weights": random_weights, "config": SIZES, "views": 1}
+    return named | stage_options(tmp_path)
 
 
 def seen(rows: int = 8, columns: int = 4, count: int = 2) -> TripleFeatures:
@@ -227,7 +191,7 @@ def test_crops_are_kept_in_bytes(data: Path, encoders: codec.Encoders) -> None:
 
 
 def test_a_decoder_feels_what_changes_its_picture() -> None:
-    vae = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1)).eval()
+    vae = Vae(VAE_SIZES).eval()
     with torch.no_grad():
         vae.decoder.coarse[0].weight[:, 3] *= 10
     felt = codec.felt(vae, torch.rand(4, 3, 64, 64, generator=generator()))
@@ -275,18 +239,12 @@ def test_a_tile_counts_by_its_quality() -> None:
     assert (weighted[:, :4] == 1).all() and (weighted[:, 4:] == 3).all()
 
 
-def test_the_stage_codec_is_resumed_as_it_was_asked_for(
-    options: dict[str, Any], tmp_path: Path
-) -> None:
-    train("codec", max_steps=1, worth=4.0, without=("semantic",), **options)
-    first = checkpoint(tmp_path / "codec.pt")
-    train("codec", max_steps=2, resume=True, **options)
-    second = checkpoint(tmp_path / "codec.pt")
-    assert (first["step"], second["step"]) == (1, 2)
+def test_the_stage_codec_is_resumed_as_it_was_asked_for(options: dict[str, Any]) -> None:
+    first, second = resumed("codec", options, worth=4.0, without=("semantic",))
     for name, wanted in (("worth", 4.0), ("used", [1, 1, 0, 1, 1])):
         assert torch.equal(second["average"][name], torch.tensor(wanted).float())
     assert torch.equal(first["model"]["felt"], second["model"]["felt"])
-    with Image.open(tmp_path / "codec.png") as sheet:
+    with Image.open(options["out"] / "codec.png") as sheet:
         assert sheet.size == (7 * 256, 256)
 
 
@@ -296,16 +254,6 @@ def test_the_same_seed_trains_the_same(options: dict[str, Any], tmp_path: Path) 
         train("codec", max_steps=2, **options)
         found.append(checkpoint(tmp_path / "codec.pt")["model"])
     assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
-
-
-def test_stages_say_what_they_need(options: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="codec needs the checkpoint of a semantic encoder"):
-        train("codec", max_steps=1, **options | {"semantic": None})
-    line = f"semantic --data {tmp_path} --out {tmp_path} --minutes 1"
-    done = CliRunner().invoke(train_command, line.split())
-    assert done.exit_code == 2 and "--teacher" in done.output
-    done = CliRunner().invoke(train_command, ["codec", "--without", "head"])
-    assert done.exit_code == 2 and "pixel-head" in done.output
 
 
 # ---- a diffusion behind it ----
@@ -325,7 +273,7 @@ def test_a_diffusion_learns_behind_a_codec(
     options: dict[str, Any], model: LatentCodec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hdcodec.train.coded.load_codec", lambda _: model)
-    behind = options | {"codec": tmp_path / "codec.pt", "config": SAMPLER_SIZES}
+    behind = options | {"config": SAMPLER_SIZES}
     train("diffuse", max_steps=2, sigma=0.5, **behind)
     first = checkpoint(tmp_path / "diffuse.pt")["average"]
     with Image.open(tmp_path / "diffuse.png") as sheet:
@@ -338,8 +286,6 @@ def test_a_diffusion_learns_behind_a_codec(
     after = checkpoint(tmp_path / "finish.pt")["model"]
     changed = {k.split(".")[0] for k, v in after.items() if not torch.equal(v, begun[k])}
     assert changed == {"denoiser"}
-    with pytest.raises(ValueError, match="the stage finish needs the checkpoint of a codec"):
-        train("finish", max_steps=1, **behind | {"codec": None})
 
 
 # ---- the table ----

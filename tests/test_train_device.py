@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_train_codec import SAMPLER_SIZES, STUDENT
-from test_train_codec import SIZES as CODEC_SIZES
+from small_stages import SAMPLER_SIZES, STUDENT, VAE_SIZES
+from small_stages import SIZES as CODEC_SIZES
 from test_train_semantic import lite0
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, TokenConfig
 from hdcodec.models.sprdiff.codec import LatentCodec
-from hdcodec.models.sprdiff.config import DiffusionConfig, VaeConfig
+from hdcodec.models.sprdiff.config import DiffusionConfig
 from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.train.codec import Encoders
@@ -29,6 +29,7 @@ from hdcodec.train.run import prepare
 from hdcodec.train.semantic import Student
 from hdcodec.train.stages import STAGES
 from hdcodec.train.teacher import Teacher
+from hdcodec.train.whole_sprdiff import Begun, PictureCodec
 
 BATCH, SIDE = 4, 64
 RECORDED = [name for name, stage in STAGES.items() if stage.steady]
@@ -58,7 +59,7 @@ class Nothing:
 
 def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
     """Small ones of a stage's model, and what lies around them."""
-    vae, lic = Vae(VaeConfig(8, 8, 1, 16, 1, 8, 1, 1)), HdcModel(hdc).lic
+    vae, lic = Vae(VAE_SIZES), HdcModel(hdc).lic
     if kind == "hdc":
         return HdcModel(hdc), None
     if kind == "vae":
@@ -77,7 +78,10 @@ def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
     codec, encoders = LatentCodec(CODEC_SIZES), Encoders(lic, vae, student.encoder)
     if kind == "codec":
         return codec, encoders
-    return Sampler(SAMPLER_SIZES), Coded(encoders, codec)
+    if kind == "sampler":
+        return Sampler(SAMPLER_SIZES), Coded(encoders, codec)
+    picture_codec = PictureCodec(codec, Sampler(SAMPLER_SIZES), Vae(VAE_SIZES).decoder)
+    return picture_codec, Begun(encoders, LatentCodec(CODEC_SIZES), None)
 
 
 @pytest.mark.parametrize("stage", RECORDED)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from small_stages import checkpoint, generator, resumed
 from torch import Tensor
 
 from hdcodec.models.hdc.config import Config as HdcConfig
@@ -18,7 +19,6 @@ from hdcodec.models.sprdiff.diffusion import Diffusion, Reconstructed, noise_of
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import find_dists, find_lpips
 from hdcodec.train import diffuse
-from hdcodec.train.__main__ import main as train_command
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.latents import QUALITIES, CachedLatents, Frozen
 from hdcodec.train.run import train
@@ -36,10 +36,6 @@ SIZES = DiffusionConfig(
     deep_depth=1,
     embedding=16,
 )
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
@@ -85,10 +81,6 @@ def options(
     monkeypatch.setattr("hdcodec.train.diffuse.restore", lambda _: hdc)
     shared = {"minutes": 10, "batch": 4, "crop": 64, "config": SIZES, "out": tmp_path}
     return shared | {"data": data, "metric_weights": random_weights, "vae": tmp_path / "vae.pt"}
-
-
-def checkpoint(path: Path) -> dict[str, Any]:
-    return dict(torch.load(path, weights_only=True))
 
 
 def moving(model: Diffusion, given: Reconstructed, steps: int, seed: int = 0) -> Tensor:
@@ -262,13 +254,9 @@ def test_the_coarse_estimate_learns_by_its_own_error_alone(
 def test_the_stages_follow_each_other_and_can_be_resumed(
     options: dict[str, Any], tmp_path: Path
 ) -> None:
-    train("diffuse-lic", max_steps=2, sigma=0.5, views=1, **options)
-    first = checkpoint(tmp_path / "diffuse-lic.pt")
+    _, second = resumed("diffuse-lic", options | {"views": 1}, sigma=0.5)
     with Image.open(tmp_path / "diffuse-lic.png") as sheet:
         assert sheet.size == (6 * 256, 256)
-    train("diffuse-lic", max_steps=3, resume=True, views=1, **options)
-    second = checkpoint(tmp_path / "diffuse-lic.pt")
-    assert (first["step"], second["step"]) == (2, 3)
     assert second["model"]["sigma"] == 0.5
     train("finish-lic", max_steps=0, **options)
     third = checkpoint(tmp_path / "finish-lic.pt")
@@ -285,18 +273,6 @@ def test_the_same_seed_trains_the_same(options: dict[str, Any], tmp_path: Path) 
         train("diffuse-lic", max_steps=2, views=1, **options)
         found.append(checkpoint(tmp_path / "diffuse-lic.pt")["model"])
     assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
-
-
-def test_a_diffusion_needs_a_vae(options: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the stage finish-lic needs the checkpoint of a VAE"):
-        train("finish-lic", max_steps=1, **options | {"vae": None})
-    line = f"diffuse-lic --data {tmp_path} --out {tmp_path} --minutes 1"
-    done = CliRunner().invoke(train_command, line.split())
-    assert done.exit_code == 2 and "--vae" in done.output
-    done = CliRunner().invoke(
-        train_command, [*line.replace("diffuse-lic", "vae").split(), "--views=2"]
-    )
-    assert done.exit_code == 2 and "--views" in done.output
 
 
 # ---- the table ----

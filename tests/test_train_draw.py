@@ -16,7 +16,8 @@ from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.draw import GRAIN, wake
 from hdcodec.train.labeller import Labeller, play
 from hdcodec.train.loop import Settings
-from hdcodec.train.run import grown, prepare, start_hdc
+from hdcodec.train.models import grown, start_hdc
+from hdcodec.train.run import prepare
 
 CHANNELS = (8, 12, 16)
 

@@ -9,6 +9,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from hdcodec.train.__main__ import main
+from hdcodec.train.models import NEEDED
+from hdcodec.train.run import train
+from hdcodec.train.stages import STAGES
 
 
 @pytest.fixture
@@ -46,17 +49,14 @@ def wrong(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
     return path, message
 
 
-@pytest.mark.parametrize("stage", ["vae", "diffuse-lic", "semantic", "codec", "diffuse"])
+NEEDY = [name for name, stage in STAGES.items() if stage.needs]
+
+
+@pytest.mark.parametrize("stage", ["vae", *NEEDY])
 def test_files_of_another_kind_are_refused(stage: str, data: Path, wrong: tuple[Path, str]) -> None:
     path, message = wrong
-    options: dict[str, list[str | Path]] = {
-        "vae": ["--init", path],
-        "diffuse-lic": ["--vae", path],
-        "semantic": ["--teacher", path],
-        "codec": ["--vae", path, "--semantic", path],
-        "diffuse": ["--vae", path, "--semantic", path, "--codec", path],
-    }
-    line = said(data, stage, *options[stage])
+    options = [word for need in STAGES[stage].needs for word in (f"--{need}", path)]
+    line = said(data, stage, *(options or ["--init", path]))
     assert str(path) in line
     assert message in line or "is not of EfficientNet-Lite0" in line
 
@@ -64,6 +64,24 @@ def test_files_of_another_kind_are_refused(stage: str, data: Path, wrong: tuple[
 def test_hdc_does_not_begin_from_another_model(data: Path, wrong: tuple[Path, str]) -> None:
     path, _ = wrong
     assert said(data, "draw", "--init", path).endswith(f"{path} is not a checkpoint of hdc")
+
+
+NEEDS = [(name, need) for name, stage in STAGES.items() for need in stage.needs]
+
+
+@pytest.mark.parametrize(("stage", "need"), NEEDS)
+def test_stages_say_what_they_need(stage: str, need: str, data: Path) -> None:
+    others = {name: data / "cat.png" for name in STAGES[stage].needs if name != need}
+    with pytest.raises(ValueError, match=f"^the stage {stage} needs {NEEDED[need]}$"):
+        train(stage, data=data, out=data, minutes=1, **others)
+    options = [word for name, path in others.items() for word in (f"--{name}", path)]
+    assert f"Missing option '--{need}'" in said(data, stage, *options)
+
+
+def test_stages_do_not_take_what_others_take(data: Path) -> None:
+    assert "No such option '--views'" in said(data, "vae", "--views", "2")
+    assert "No such option '--diffusion'" in said(data, "vae", "--diffusion", data)
+    assert "pixel-head" in said(data, "codec", "--without", "head")
 
 
 def test_options_that_cannot_be_are_refused(data: Path) -> None:

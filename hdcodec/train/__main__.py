@@ -16,7 +16,7 @@ from hdcodec.models.sprdiff.codec import PARTS
 
 from .optimizer import OPTIMIZERS
 from .run import export_weights, train
-from .stages import STAGES
+from .stages import STAGES, Stage
 
 Command = Callable[..., Any]
 
@@ -32,15 +32,15 @@ _NEEDED = {
     "semantic": "Checkpoint of the stage 'semantic'.",
     "codec": "Checkpoint of the stage 'codec'.",
     "teacher": "Weights of EfficientNet-Lite0.",
+    "diffusion": "Checkpoint of 'diffuse' or 'finish'.",
 }
 
 
-def _own_options(name: str) -> Callable[[Command], Command]:
+def _own_options(stage: Stage) -> Callable[[Command], Command]:
     """The options that not all stages have."""
-    stage = STAGES[name]
     options = [
-        click.option(f"--{need}", type=_FILE, required=True, help=_NEEDED[need])
-        for need in stage.needs
+        click.option(f"--{name}", type=_FILE, required=name in stage.needs, help=_NEEDED[name])
+        for name in (*stage.needs, *stage.takes)
     ]
     if stage.model in ("diffusion", "sampler"):
         options.append(click.option("--sigma", type=float, help="Of the noise."))
@@ -111,7 +111,7 @@ def _add_stage(name: str) -> None:
     @click.option("--seed", default=0, show_default=True)
     @click.option("--copies", is_flag=True, help="Keep the weights in bfloat16, too.")
     @click.option("--kernels", is_flag=True, help="On a GPU: Triton kernels for LPIPS and DISTS.")
-    @_own_options(name)
+    @_own_options(STAGES[name])
     def command(**options: object) -> None:
         try:
             train(name, **options)  # type: ignore[arg-type]
@@ -158,8 +158,11 @@ def export_command(
 @click.option("--model-id", type=int, required=True, help="The registered id of these weights.")
 @click.option("--vae", type=_FILE, required=True, help=_NEEDED["vae"])
 @click.option("--semantic", type=_FILE, required=True, help=_NEEDED["semantic"])
-@click.option("--codec", type=_FILE, required=True, help="Checkpoint of the stage 'codec'.")
-@click.option("--diffusion", type=_FILE, required=True, help="Checkpoint of its diffusion.")
+@click.option("--codec", type=_FILE, help=_NEEDED["codec"])
+@click.option("--diffusion", type=_FILE, help=_NEEDED["diffusion"])
+@click.option(
+    "--whole", type=_FILE, help="Checkpoint of 'whole-sprdiff', in place of both of these."
+)
 @click.option(
     "--hdc",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -167,7 +170,11 @@ def export_command(
 )
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
 def export_sprdiff_command(
-    folder: Path, model_id: int, hdc: Path | None, notes: tuple[str, ...], **checkpoints: Path
+    folder: Path,
+    model_id: int,
+    hdc: Path | None,
+    notes: tuple[str, ...],
+    **checkpoints: Path | None,
 ) -> None:
     """Write the runtime weights of the averaged models of sprdiff into FOLDER."""
     from .export_sprdiff import analysis_of, assembled, export_sprdiff

@@ -89,25 +89,33 @@ def picture_loss(
     lpips: LPIPS, dists: DISTS, picture: Tensor, x: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Figures]:
     """What each picture, N x 3 x H x W, loses: hdc's weights at fidelity 0, but for Wasserstein
-    distortion in the place of half of DISTS. VGG's maps are DISTS' own, so this costs no more."""
+    distortion in the place of half of DISTS."""
+    plain, figures = plain_loss(lpips, picture, x, generator)
+    textures, more = texture_loss(dists, picture, x, generator)
+    return plain + textures, figures | more
+
+
+def plain_loss(
+    lpips: LPIPS, picture: Tensor, x: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Figures]:
+    """Of `picture_loss`, N, what LPIPS and the squared error say."""
     mse, seen = squared_error(picture, x), perceived(lpips, picture, x, generator)
+    total = SQUARED_SHARE * MSE_WEIGHT * mse + LPIPS_WEIGHT[0] * seen
+    return total, {"one_step_db": psnr(mse), "lpips": mean(seen)}
+
+
+def texture_loss(
+    dists: DISTS, picture: Tensor, x: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Figures]:
+    """Of `picture_loss`, N, what DISTS and Wasserstein distortion say, which is on DISTS' maps of
+    VGG and costs nothing more."""
     shown, wanted = turned(torch.cat([picture.clamp(-0.05, 1.05), x]), generator).chunk(2)
     with torch.no_grad():
         original = dists.features(wanted)
     maps = dists.features(shown)
     alike, statistics = dists.distance(maps, original), wasserstein(maps[1:5], original[1:5])
-    total = (
-        SQUARED_SHARE * MSE_WEIGHT * mse
-        + LPIPS_WEIGHT[0] * seen
-        + 0.5 * DISTS_WEIGHT * alike
-        + STATISTICS_WEIGHT * statistics
-    )
-    return total, {
-        "one_step_db": psnr(mse),
-        "lpips": mean(seen),
-        "dists": mean(alike),
-        "statistics": mean(statistics),
-    }
+    total = 0.5 * DISTS_WEIGHT * alike + STATISTICS_WEIGHT * statistics
+    return total, {"dists": mean(alike), "statistics": mean(statistics)}
 
 
 def denoising_error(

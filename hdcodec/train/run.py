@@ -3,64 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hdcodec.models.devices import pick_device
-from hdcodec.models.hdc.blocks import Block
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens
-from hdcodec.models.sprdiff.codec import used
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
-from hdcodec.weights import read_folder
 
-from .checkpoint import averaged, read
-from .codec import codec_views, load_encoders, start_codec
-from .coded import load_coded, sampler_views, start_sampler
-from .data import Batches, Crops, read_photos
-from .diffuse import diffusion_views, start_diffusion
+from .checkpoint import read
+from .data import Batches, Crops, Pixels, read_photos
 from .draw import Drawing
 from .export import export
-from .latents import CachedLatents, load_frozen
+from .latents import CachedLatents
 from .loop import Settings, Trainer
+from .models import MODELS, Given, begun, load_hdc, networks_around
 from .precision import compute_type
 from .realism import Realism
-from .restore import restore
-from .samples import hdc_views, write_samples
-from .semantic import semantic_views, start_semantic
+from .samples import write_samples
 from .stages import STAGES, Judges
-from .teacher import load_teacher
-from .tokens import load_hdc, starting, tokens_views
-from .vae import start_vae, vae_views
 
 ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
 """The stages of hdc, each of which begins with what the one before it left."""
-
-
-class Trained(NamedTuple):
-    """A model: what its training begins with, given a checkpoint or a folder of weights (or none),
-    sizes (or none) and crops; what a sheet of samples shows of a picture; and how the networks are
-    loaded that are frozen around it, where there are such: both functions are given them, too."""
-
-    start: Callable[..., nn.Module]
-    views: Callable[..., list[Tensor]]
-    frozen: Callable[..., nn.Module] | None = None
-
-
-NEEDED = {
-    "vae": "the checkpoint of a VAE",
-    "semantic": "the checkpoint of a semantic encoder",
-    "codec": "the checkpoint of a codec",
-    "teacher": "the weights of a teacher",
-}
-"""What frozen networks are loaded from, by the names of options."""
 
 
 def train(
@@ -81,71 +52,43 @@ def train(
     threads: int | None = None,
     limit: int | None = None,
     seed: int = 0,
-    config: Any = None,
-    vae: Path | None = None,
-    semantic: Path | None = None,
-    codec: Path | None = None,
-    teacher: Path | None = None,
     views: int = 2,
-    sigma: float | None = None,
-    worth: float | None = None,
-    without: tuple[str, ...] = (),
-    **settings: Any,
+    **more: Any,
 ) -> None:
     """Train one stage and leave its checkpoint and sample pictures in `out`.
 
-    `init` is a checkpoint or a folder of weights to begin from, `config` the sizes of the networks,
-    those of the stage's model by default. `vae`, `semantic`, `codec` and `teacher` are what stages
-    load that name them in `needs`. Stages in latents encode `views` crops of every photo; `sigma`
-    is the noise that samples of a diffusion begin with; `worth` multiplies what distortion counts
-    for a codec, which is trained `without` some of its parts. Other `settings` are fields of
-    `Settings`.
+    `init` is a checkpoint or a folder of weights to begin from. Stages in latents encode `views`
+    crops of every photo. `more` are fields of `Given`, what stages differ in, and of `Settings`.
     Raises DeviceError; ValueError for what the device cannot do, where a stage lacks what it needs,
     and for files of another kind.
     """
     pick_device(device)
     _check_precision(device, copies, kernels)
     _set_up_torch(seed, threads)
-    photos = read_photos(data, smallest=crop, limit=limit)
+    given = Given(**{f.name: more.pop(f.name) for f in fields(Given) if f.name in more})
+    plan, photos = STAGES[stage], read_photos(data, smallest=crop, limit=limit)
     crops = Crops(photos, size=crop, batch=batch, seed=seed, device=device)
-    own, plan = out / f"{stage}.pt", STAGES[stage]
+    own = out / f"{stage}.pt"
     origin = own if resume and own.exists() else _origin(stage, out, init)
-    trained = MODELS[plan.model]
-    named = {"vae": vae, "semantic": semantic, "codec": codec, "teacher": teacher}
-    around = _frozen(stage, named, device)
-    model = trained.start(origin, config, crops, **around)
-    chosen_buffers = {"sigma": sigma, "worth": worth, "used": used(without) if without else None}
-    for name, value in chosen_buffers.items():
-        if value is not None:
-            model.get_buffer(name).copy_(torch.as_tensor(value))
+    around = networks_around(stage, given, device)
+    model = begun(stage, origin, given, crops, around)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    chosen = Settings(
-        out=out,
-        minutes=minutes,
-        lr=lr or plan.lr,
-        device=device,
-        resume=resume,
-        record=device == "cuda" and plan.steady,
-        copies=copies,
-        kernels=kernels,
-        **settings,
-    )
+    more |= {"device": device, "resume": resume, "copies": copies, "kernels": kernels}
+    record = device == "cuda" and plan.steady
+    settings = Settings(out=out, minutes=minutes, lr=lr or plan.lr, record=record, **more)
     batches = CachedLatents(crops, around["frozen"], views) if plan.latents else crops
-    trainer = prepare(stage, model, batches, chosen, metric_weights, _players(origin), around)
-    average = trainer.run().cpu().eval()
+    trainer = prepare(stage, model, batches, settings, metric_weights, _players(origin), around)
+    _show(stage, trainer.run(), photos, around, out)
+
+
+def _show(
+    stage: str, average: nn.Module, photos: list[Pixels], around: Mapping[str, nn.Module], out: Path
+) -> None:
+    """A sheet of samples of an averaged model, which is moved to the CPU with all `around` it."""
+    networks = {name: network.cpu() for name, network in around.items()}
+    shown_by = partial(MODELS[STAGES[stage].model].views, average.cpu().eval(), **networks)
     shown = photos[:: max(1, len(photos) // 6)][:6]
-    shown_by = partial(trained.views, average, **{k: v.cpu() for k, v in around.items()})
     write_samples(shown_by, shown, out / f"{stage}.png")
-
-
-def _frozen(stage: str, given: Mapping[str, Path | None], device: str) -> dict[str, Any]:
-    """By the name `frozen` the networks around a stage, where it needs any."""
-    plan = STAGES[stage]
-    load = MODELS[plan.model].frozen
-    for name in plan.needs:
-        if given[name] is None:
-            raise ValueError(f"the stage {stage} needs {NEEDED[name]}")
-    return {"frozen": load(*(given[name] for name in plan.needs), device)} if load else {}
 
 
 def _set_up_torch(seed: int, threads: int | None) -> None:
@@ -231,55 +174,11 @@ def _origin(stage: str, out: Path, init: Path | None) -> Path | None:
     return init or next((p for p in earlier if p.exists()), None)
 
 
-def start_hdc(path: Path | None, config: Config | None, _: Crops | None = None) -> HdcModel:
-    """The model of a folder of weights, the averaged one of a checkpoint, else an untrained one;
-    grown to `config`."""
-    if path is None:
-        return HdcModel(config or Config())
-    if path.is_dir():
-        return grown(restore(read_folder(path)).state_dict(), config)
-    return load_average(path, config)
-
-
-MODELS = {
-    "hdc": Trained(start_hdc, hdc_views),
-    "vae": Trained(start_vae, vae_views),
-    "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
-    "codec": Trained(start_codec, codec_views, load_encoders),
-    "sampler": Trained(start_sampler, sampler_views, load_coded),
-    "latent-tokens": Trained(starting(LatentTokens), tokens_views, load_hdc),
-    "feature-tokens": Trained(starting(FeatureTokens), tokens_views, load_hdc),
-    "semantic": Trained(start_semantic, semantic_views, load_teacher),
-}
-
-
 def _players(checkpoint: Path | None) -> dict[str, Tensor] | None:
     """The discriminators that a checkpoint was trained with, if any."""
     if checkpoint is None or checkpoint.is_dir():
         return None
     return read(checkpoint).get("aside")
-
-
-def load_average(checkpoint: Path, config: Config | None = None) -> HdcModel:
-    """The averaged model of a checkpoint, grown to `config`; raises ValueError where that is of
-    another model."""
-    try:
-        return grown(averaged(checkpoint), config)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"{checkpoint} is not a checkpoint of hdc") from error
-
-
-def grown(state: Mapping[str, Tensor], config: Config | None = None) -> HdcModel:
-    """A model of any depth from the state of a shallower one: blocks it lacks pass on what they
-    get, other parts it lacks stay untrained. Raises ValueError where it has none of them."""
-    model = HdcModel(config or Config())
-    if state.keys().isdisjoint(model.state_dict()):
-        raise ValueError("the state is of another model")
-    missing = set(model.load_state_dict(state, strict=False).missing_keys)
-    for name, module in model.named_modules():
-        if isinstance(module, Block) and f"{name}.leave.weight" in missing:
-            module.pass_on()
-    return model
 
 
 def export_weights(
@@ -298,4 +197,4 @@ def export_weights(
     elif (folder / "manifest.json").exists():
         steps = json.loads((folder / "manifest.json").read_text())["ladder"]
     notes_of = {"ladder": steps, "training": notes}
-    export(load_average(checkpoint, config), folder, notes_of, model_id)
+    export(load_hdc(checkpoint, config), folder, notes_of, model_id)

@@ -1,9 +1,9 @@
 """What each stage trains, by which loss and how fast.
 
 The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`,
-`draw`; so do those of sprdiff, `vae`, `semantic`, `codec`, `diffuse` and `finish`, and a trial of
-its diffusion beside hdc's LIC stream, `diffuse-lic` and `finish-lic`. Only the named parts of the
-model learn in a stage; everything else is frozen.
+`draw`; so do those of sprdiff, `vae`, `semantic`, `codec`, `diffuse`, `finish` and
+`whole-sprdiff`, and a trial of its diffusion beside hdc's LIC stream, `diffuse-lic` and
+`finish-lic`. Only the named parts of the model learn in a stage; everything else is frozen.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .realism import Realism
 from .semantic import semantic_loss
 from .tokens import tokens_loss
 from .vae import vae_loss
+from .whole_sprdiff import whole_sprdiff_loss
 
 Judges = Realism | Drawing | DISTS
 """What a loss is given beside LPIPS; the first two have discriminators."""
@@ -39,8 +40,8 @@ class Stage:
     which judges the loss needs beside LPIPS, if any, and whether it is the same from first to last.
 
     `model` is which of the models it trains; `needs` what is loaded to be frozen around it, by the
-    names of options; `latents` whether it is given what these networks make of pictures in place of
-    pictures."""
+    names of options, `takes` what may be given, too; `latents` whether it is given what these
+    networks make of pictures in place of pictures."""
 
     parts: tuple[str, ...]
     loss: MakeLoss
@@ -49,6 +50,7 @@ class Stage:
     steady: bool = False
     model: str = "hdc"
     needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
     latents: bool = False
 
 
@@ -115,5 +117,15 @@ STAGES: dict[str, Stage] = {
         judges=DISTS,
         model="sampler",
         needs=("vae", "semantic", "codec"),
+    ),
+    "whole-sprdiff": Stage(
+        ("",),
+        whole_sprdiff_loss,
+        4e-4,
+        steady=True,
+        judges=DISTS,
+        model="picture-codec",
+        needs=("vae", "semantic", "codec"),
+        takes=("diffusion",),
     ),
 }

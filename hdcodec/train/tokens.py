@@ -144,7 +144,7 @@ def decoded(
     return picture
 
 
-def load_hdc(device: str) -> HdcModel:
+def load_landed(device: str) -> HdcModel:
     """The landed weights."""
     hdc = restore(weights.find(identify("hdc"))).eval().requires_grad_(False)
     hdc.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
