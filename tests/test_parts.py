@@ -1,0 +1,41 @@
+"""The benchmark that leaves out parts of sprdiff, with small networks that no one has trained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_sprdiff import untrained
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    for name in ("parts", "latents", "sampling", "measuring"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return __import__("parts")
+
+
+def test_each_row_is_another_picture_within_the_rate(parts: ModuleType, face: Image.Image) -> None:
+    image, rate = face.resize((100, 70)), 6.0
+    models = {"": untrained(), "without something": untrained()}
+    found = list(parts.pictures(models, image, rate))
+    assert [name for name, *_ in found] == [*parts.ROWS, "trained without something"]
+    assert all(0 < bpp <= rate and picture.size == image.size for _, bpp, picture in found)
+    shown = {name: np.asarray(picture).astype(int) for name, _, picture in found}
+    first = shown.pop("one step")
+    assert np.array_equal(shown.pop("trained without something"), first)
+    for name, picture in shown.items():
+        assert np.abs(picture - first).max() > 0, name
+
+
+def test_no_row_where_even_the_lowest_quality_is_too_large(
+    parts: ModuleType, face: Image.Image
+) -> None:
+    assert list(parts.pictures({"": untrained()}, face.resize((64, 64)), 1e-6)) == []
