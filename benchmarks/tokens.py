@@ -3,10 +3,10 @@
     python benchmarks/tokens.py CHECKPOINT FOLDER --kind latents [--metric-weights DIR]
         [--qualities 20,40,60,80,100,120] [--side 384] [--limit N]
 
-CHECKPOINT is that of the stage `tokens-latents` or `tokens-features`; its averaged networks are
-measured, by the float twins of the entropy networks: no file is written. Pictures are cut from the
-centre to sides of at most `--side`. For each fidelity and quality index, means over the pictures of
-bits per pixel, of the score 150 MSE + LPIPS-Alex + DISTS, and of DISTS alone, without tokens and
+CHECKPOINT is that of a stage `tokens`, `tokens-latents` or `tokens-features`; its averaged networks
+are measured, by the float twins of the entropy networks: no file is written. Pictures are cut from
+the centre to sides of at most `--side`. For each fidelity and quality index, means over all pictures
+of bits per pixel, of the score 150 MSE + LPIPS-Alex + DISTS, and of DISTS alone, without tokens and
 with them; then by how many percent a file of hdc without tokens that is as good by the score, or by
 DISTS, is larger (smaller, where negative): its curve is interpolated in the logarithm of bits.
 Prints a Markdown table.
@@ -25,11 +25,10 @@ from torch import Tensor
 
 from hdcodec.models.hdc.config import STRIDE
 from hdcodec.models.hdc.lic import MSE_WEIGHT, uniform
-from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, ResidualTokens
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train.data import read_photos
-from hdcodec.train.tokens import load_landed, load_tokens, spoken
+from hdcodec.train.tokens import Beside, load_beside, load_tokens, spoken
 
 KINDS = {"latents": LatentTokens, "features": FeatureTokens}
 FIDELITIES = (0.0, 1.0)
@@ -55,12 +54,12 @@ def main(
     limit: int | None,
 ) -> None:
     """Print the table of the pictures in FOLDER."""
-    hdc = load_landed("cpu")
-    model = load_tokens(KINDS[kind], checkpoint, hdc).eval()
+    frozen = load_beside("cpu")
+    model = load_tokens(KINDS[kind], checkpoint, frozen.hdc).eval()
     judges = find_lpips("alex", metric_weights).eval(), find_dists(metric_weights).eval()
     steps = [int(q) for q in qualities.split(",")]
     photos = read_photos(folder, smallest=STRIDE, limit=limit)
-    found = [measured(model, hdc, judges, centre(p, side, STRIDE), steps) for p in photos]
+    found = [measured(model, frozen, judges, centre(p, side, STRIDE), steps) for p in photos]
     means = np.mean(found, 0)
     lines = [
         line(fidelity, quality, means[k], means[k, :, 0], j)
@@ -73,14 +72,14 @@ def main(
 
 @torch.inference_mode()
 def measured(
-    model: ResidualTokens, hdc: HdcModel, judges: Judges, x: Tensor, qualities: list[int]
+    model: ResidualTokens, frozen: Beside, judges: Judges, x: Tensor, qualities: list[int]
 ) -> list[list[list[list[float]]]]:
     """Of a picture, 1 x 3 x H x W: for each fidelity and quality index, without tokens and with
     them, bits per pixel, score, DISTS and percent of the indices sent that are not 0."""
     return [
         [
-            [values(model, hdc, judges, x, quality, fidelity, silent) for silent in (True, False)]
-            for quality in qualities
+            [values(model, frozen, judges, x, q, fidelity, silent) for silent in (True, False)]
+            for q in qualities
         ]
         for fidelity in FIDELITIES
     ]
@@ -88,7 +87,7 @@ def measured(
 
 def values(
     model: ResidualTokens,
-    hdc: HdcModel,
+    frozen: Beside,
     judges: Judges,
     x: Tensor,
     quality: int,
@@ -97,9 +96,9 @@ def values(
 ) -> list[float]:
     """What `measured` gives of one setting."""
     qindex, dial = uniform(torch.tensor([quality]), x), torch.full((1, 1, 1, 1), fidelity)
-    shape = (1, 2 * hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+    shape = (1, 2 * frozen.hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    said = spoken(model, hdc, x, qindex, dial, noise, silent)
+    said = spoken(model, frozen, x, qindex, dial, noise, silent)
     picture = said.picture.clamp(0, 1).mul(255).round() / 255
     bits = float(said.bits) + (0.0 if silent else float(said.named.bits.sum()))
     mse = float((picture - x).square().mean())

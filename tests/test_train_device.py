@@ -29,6 +29,7 @@ from hdcodec.train.run import prepare
 from hdcodec.train.semantic import Student
 from hdcodec.train.stages import STAGES
 from hdcodec.train.teacher import Teacher
+from hdcodec.train.tokens import Beside
 from hdcodec.train.whole_sprdiff import Begun, PictureCodec
 
 BATCH, SIDE = 4, 64
@@ -66,7 +67,7 @@ def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
         return vae, None
     if kind.endswith("-tokens"):
         tokens = LatentTokens if kind == "latent-tokens" else FeatureTokens
-        return tokens(TokenConfig(16, 4, 8, 2), hdc), HdcModel(hdc)
+        return tokens(TokenConfig(16, 4, 8, 2), hdc), Beside(HdcModel(hdc))
     if kind == "diffusion":
         sizes = DiffusionConfig(
             decoded=hdc.latent, latent=8, trunk_width=16, trunk_depth=1, width=16, deep_width=16

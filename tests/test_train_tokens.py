@@ -20,7 +20,7 @@ from hdcodec.models.hdc.residual import (
     square_distances,
 )
 from hdcodec.train.run import train
-from hdcodec.train.tokens import load_tokens, spoken, tokens_views
+from hdcodec.train.tokens import Beside, felt, load_tokens, spoken, tokens_views
 
 KINDS = (LatentTokens, FeatureTokens)
 SIZES = TokenConfig(width=16, dim=4, codes=8, books=2)
@@ -45,7 +45,7 @@ def model(request: pytest.FixtureRequest, tiny_config: Config) -> ResidualTokens
 def pictures(model: ResidualTokens, hdc: HdcModel, x: Tensor, silent: bool) -> Any:
     noise = torch.zeros(len(x), 2 * hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
     qindex = uniform(torch.full((len(x),), 60), x)
-    return spoken(model, hdc, x, qindex, torch.zeros(len(x), 1, 1, 1), noise, silent)
+    return spoken(model, Beside(hdc), x, qindex, torch.zeros(len(x), 1, 1, 1), noise, silent)
 
 
 def test_without_tokens_the_picture_is_hdcs_own(model: ResidualTokens, hdc: HdcModel) -> None:
@@ -98,23 +98,53 @@ def test_every_part_learns_by_the_picture_and_the_bits(
     assert without == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_stage_leaves_tokens_that_load(
-    kind: type[ResidualTokens],
+@pytest.fixture
+def options(
     hdc: HdcModel,
     photo_files: dict[str, Path],
     random_weights: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> dict[str, Any]:
+    """Of small stages beside an untrained hdc."""
     monkeypatch.setattr("hdcodec.train.tokens.restore", lambda _: hdc)
-    data, out = tmp_path / "data", tmp_path / "out"
+    data = tmp_path / "data"
     data.mkdir()
     for path in photo_files.values():
         (data / path.name).symlink_to(path)
-    stage = "tokens-latents" if kind is LatentTokens else "tokens-features"
-    options = {"data": data, "out": out, "metric_weights": random_weights, "config": SIZES}
-    train(stage, minutes=10, max_steps=2, batch=4, crop=64, **options)  # type: ignore[arg-type]
-    model = load_tokens(kind, out / f"{stage}.pt", hdc, SIZES)
-    views = tokens_views(model, torch.rand(1, 3, 64, 64), hdc)
-    assert [view.shape for view in views] == [(1, 3, 64, 64)] * 2
+    shared = {"minutes": 10, "batch": 4, "crop": 64, "views": 1, "config": SIZES}
+    return shared | {"data": data, "out": tmp_path / "out", "metric_weights": random_weights}
+
+
+def test_tokens_go_on_from_latents_to_pictures(hdc: HdcModel, options: dict[str, Any]) -> None:
+    train("tokens", max_steps=3, **options)
+    first = load_tokens(LatentTokens, options["out"] / "tokens.pt", hdc, SIZES)
+    assert first.felt.mean() == pytest.approx(1) and first.felt.std() > 0
+    train("tokens-latents", max_steps=2, worth=0.5, **options)
+    train("tokens-features", max_steps=2, init=options["out"] / "tokens.pt", **options)
+    for kind, name in zip(KINDS, ("tokens-latents", "tokens-features"), strict=True):
+        model = load_tokens(kind, options["out"] / f"{name}.pt", hdc, SIZES)
+        assert torch.equal(model.felt, first.felt)
+        assert model.worth == (0.5 if kind is LatentTokens else 1)
+        code, begun = (m.books[0].codes for m in (model, first))  # type: ignore[union-attr]
+        assert 0 < (code - begun).abs().max() < 0.02  # type: ignore[operator]
+        views = tokens_views(model, torch.rand(1, 3, 64, 64), Beside(hdc))
+        assert [view.shape for view in views] == [(1, 3, 64, 64)] * 2
+
+
+def test_checkpoints_of_other_networks(hdc: HdcModel, options: dict[str, Any]) -> None:
+    train("tokens", max_steps=1, **options)
+    path = options["out"] / "tokens.pt"
+    with pytest.raises(ValueError, match="other networks than tokens"):
+        load_tokens(LatentTokens, path, hdc, TokenConfig(width=8, dim=4, codes=8, books=2))
+    torch.save({"average": {"lic.level": torch.zeros(1)}}, path)
+    with pytest.raises(ValueError, match="other networks than tokens"):
+        load_tokens(FeatureTokens, path, hdc, SIZES)
+
+
+def test_what_the_synthesis_feels(hdc: HdcModel) -> None:
+    first = hdc.lic.synthesis.coarse[0]
+    with torch.no_grad():
+        first.weight[:, 1] = 0  # type: ignore[index]
+    power = felt(hdc, torch.rand(2, 3, 64, 64))
+    assert power[1] == 0 and power.mean() == pytest.approx(1) and power.min() >= 0

@@ -29,7 +29,7 @@ from .samples import hdc_views
 from .semantic import semantic_views, start_semantic
 from .stages import STAGES
 from .teacher import load_teacher
-from .tokens import load_landed, starting, tokens_views
+from .tokens import load_beside, starting, tokens_views
 from .vae import start_vae, vae_views
 from .whole_sprdiff import load_begun, picture_views, start_picture
 
@@ -137,8 +137,8 @@ def grown(state: Mapping[str, Tensor], config: Config | None = None) -> HdcModel
 
 MODELS = {
     "hdc": Trained(start_hdc, hdc_views),
-    "latent-tokens": Trained(starting(LatentTokens), tokens_views, load_landed),
-    "feature-tokens": Trained(starting(FeatureTokens), tokens_views, load_landed),
+    "latent-tokens": Trained(starting(LatentTokens), tokens_views, load_beside),
+    "feature-tokens": Trained(starting(FeatureTokens), tokens_views, load_beside),
     "vae": Trained(start_vae, vae_views),
     "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
     "codec": Trained(start_codec, codec_views, load_encoders),

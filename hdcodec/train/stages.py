@@ -26,7 +26,7 @@ from .losses import (
 )
 from .realism import Realism
 from .semantic import semantic_loss
-from .tokens import tokens_loss
+from .tokens import start_loss, tokens_loss
 from .vae import vae_loss
 from .whole_sprdiff import whole_sprdiff_loss
 
@@ -69,6 +69,7 @@ STAGES: dict[str, Stage] = {
         ("lic", "prior", "condition", "denoisers", *_FUSION), whole_loss, 7e-4, Realism, True
     ),
     "draw": Stage(_DRAWING, draw_loss, 4e-4, Drawing, True),
+    "tokens": Stage(("",), start_loss, steady=True, model="latent-tokens", latents=True),
     "tokens-latents": Stage(
         ("",), tokens_loss, 1e-3, steady=True, judges=DISTS, model="latent-tokens"
     ),

@@ -1,5 +1,9 @@
-"""The stages `tokens-latents` and `tokens-features` of hdc: tokens at 1/32 learn to say what
-latents leave open, by the finished picture's losses and their bits; hdc itself stays as it is."""
+"""Stages in which tokens at 1/32 learn to say what hdc's latents leave open; hdc stays as it is.
+
+`tokens` is in latents alone: bits, and the latents' squared error. `tokens-latents` and
+`tokens-features` go on from there by the finished picture's losses, the first with the tokens that
+correct latents, the second with the same ones told to the VQ decoder instead.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,14 @@ from torch import Tensor, nn
 
 from hdcodec import weights
 from hdcodec.models import identify
+from hdcodec.models.hdc.coding import CodedBatch
+from hdcodec.models.hdc.config import HYPER_STRIDE
 from hdcodec.models.hdc.drv import sample
 from hdcodec.models.hdc.lic import MSE_WEIGHT, trade_off, uniform
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import (
     FeatureTokens,
+    Known,
     LatentTokens,
     Named,
     ResidualTokens,
@@ -24,7 +31,7 @@ from hdcodec.models.hdc.residual import (
 )
 from hdcodec.perceptual import DISTS, LPIPS
 
-from .checkpoint import load_average
+from .checkpoint import averaged
 from .data import Crops
 from .draws import normal, random_fidelity, random_qindex
 from .figures import Figures, mean, psnr
@@ -37,6 +44,10 @@ from .vae import resemblance
 
 QUALITIES = 121
 """Quality indices that learn, those below: up to about .04 bits per pixel."""
+
+SLOPE = (3.9, 0.0079)
+"""By how much hdc's latents, all channels by what is `felt` of them, lose squared error with each
+bit at the lowest and the highest quality: what a bit of tokens has to bring."""
 
 WORTH = 0.8
 """What the loss of a picture counts beside bits, of hdc's trade-off: by this, a bit of tokens is
@@ -51,6 +62,28 @@ SHOWN = 60
 """Quality index of the pictures in a sheet of samples."""
 
 
+class Beside(nn.Module):
+    """hdc, frozen, beside which tokens are trained."""
+
+    def __init__(self, hdc: HdcModel) -> None:
+        super().__init__()
+        self.hdc = hdc.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def kept(self, x: Tensor) -> Tensor:
+        """What latents are made of, of pixels N x 3 x H x W in [0, 1]: float16, N x h x w x C."""
+        return self.hdc.lic.analysis.features(x).permute(0, 2, 3, 1).half()
+
+    @torch.no_grad()
+    def coded(self, seen: Tensor, qindex: Tensor) -> tuple[CodedBatch, Tensor]:
+        """What a file holds of pictures with these features, and what its latents have missed, with
+        gain."""
+        lic = self.hdc.lic
+        y = lic.analysis.net[-1](seen) * lic.gain(qindex)
+        coded = lic.written(y, qindex)
+        return coded, y - coded.latent
+
+
 class Spoken(NamedTuple):
     """A picture, N x 3 x H x W, with tokens, and what they are; hdc's bits of it, N."""
 
@@ -59,13 +92,40 @@ class Spoken(NamedTuple):
     bits: Tensor
 
 
-def tokens_loss(model: ResidualTokens, lpips: LPIPS, dists: DISTS, frozen: HdcModel) -> Loss:
+def start_loss(model: LatentTokens, _: LPIPS, __: object, frozen: Beside) -> Loss:
+    """Bits of the tokens' soft choice, and the squared error of latents, in parts of what it is
+    without tokens; always the same."""
+
+    def loss(batch: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        seen, index = batch.float(), random_qindex(batch, generator, QUALITIES)
+        rows, columns = (side // HYPER_STRIDE for side in batch.shape[2:])
+        qindex = index[:, None, None].expand(-1, rows, columns)
+        known, named, coded, missed = told(model, frozen, seen, qindex)
+        gain = frozen.hdc.lic.gain(qindex)
+        before, after = (
+            ((missed / gain - change).square() * model.felt[:, None, None]).sum((1, 2, 3))
+            for change in (torch.zeros_like(missed), model.changes(known, named.vectors))
+        )
+        slope = trade_off(index.float(), SLOPE)
+        soft, bits = (part.sum((1, 2, 3)) for part in (named.soft_bits, named.bits))
+        total = (model.worth * after + slope * soft) / before
+        worth_of_all = slope * (coded.y_bits + coded.z_bits).sum((1, 2))
+        return total.mean() + COMMITMENT * named.commitment, {
+            "left": mean(after / before),
+            "saved_percent": 100 * mean((before - after - slope * bits) / worth_of_all),
+            **shares(named),
+        }
+
+    return loss
+
+
+def tokens_loss(model: ResidualTokens, lpips: LPIPS, dists: DISTS, frozen: Beside) -> Loss:
     """Bits of the tokens' soft choice, and what the finished picture loses; always the same."""
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         qindex = random_qindex(x, generator, QUALITIES)
         fidelity = random_fidelity(x, generator)
-        shape = (len(x), 2 * frozen.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+        shape = (len(x), 2 * frozen.hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
         noise = normal(x, shape, generator)
         picture, named, _ = spoken(model, frozen, x, uniform(qindex, x), fidelity, noise)
         w = fidelity.flatten()
@@ -77,24 +137,40 @@ def tokens_loss(model: ResidualTokens, lpips: LPIPS, dists: DISTS, frozen: HdcMo
         factor = trade_off(qindex.float())
         pulled = ((1 - w) * factor ** (1 + WHOLE_POWER))[chosen] * DISTS_WEIGHT * alike
         lost = (factor ** (1 + WHOLE_POWER) * total).mean() + pulled.sum() / len(x)
-        pixels = x.shape[2] * x.shape[3]
-        soft = named.soft_bits.sum((1, 2, 3)) / pixels
+        soft = named.soft_bits.sum((1, 2, 3)) / (x.shape[2] * x.shape[3])
         rate = (factor**WHOLE_POWER * soft).mean()
         return rate + WORTH * model.worth * lost + COMMITMENT * named.commitment, {
             "out_db": psnr(mse),
             "out_lpips": mean(seen),
             "dists": mean(alike),
-            "token_bits": mean(named.bits),
-            "soft_bits": mean(named.soft_bits),
-            "sent_percent": 100 * mean(named.indices > 0),
+            **shares(named),
         }
 
     return loss
 
 
+def shares(named: Named) -> Figures:
+    """Of an index: its bits, those of the soft choice, and how many are not 0."""
+    return {
+        "token_bits": mean(named.bits),
+        "soft_bits": mean(named.soft_bits),
+        "sent_percent": 100 * mean(named.indices > 0),
+    }
+
+
+def told(
+    model: ResidualTokens, frozen: Beside, seen: Tensor, qindex: Tensor
+) -> tuple[Known, Named, CodedBatch, Tensor]:
+    """What the decoder knows of pictures with these features, the tokens, what a file of hdc holds
+    and what its latents have missed, with gain."""
+    coded, missed = frozen.coded(seen, qindex)
+    known = model.known(coded.latent, coded.hyper)
+    return known, model.named(model.whitened(seen, missed, known), known), coded, missed
+
+
 def spoken(
     model: ResidualTokens,
-    hdc: HdcModel,
+    frozen: Beside,
     x: Tensor,
     qindex: Tensor,
     fidelity: Tensor,
@@ -103,20 +179,18 @@ def spoken(
 ) -> Spoken:
     """Pixels N x 3 x H x W in [0, 1], `qindex` N x H/64 x W/64, `fidelity` N x 1 x 1 x 1, `noise`
     N x 2 drv x H/32 x W/32; with `silent` all indices are 0, which is hdc without tokens."""
+    hdc = frozen.hdc
     with torch.no_grad():
         seen = hdc.lic.analysis.features(x)
-        y = hdc.lic.analysis.net[-1](seen) * hdc.lic.gain(qindex)
-        coded = hdc.lic.written(y, qindex)
-    known = model.known(coded.latent, coded.hyper)
-    named = model.named(model.whitened(seen, known), known)
-    latent, told = coded.latent / hdc.lic.gain(qindex), None
+    known, named, coded, _ = told(model, frozen, seen, qindex)
+    latent, added = coded.latent / hdc.lic.gain(qindex), None
     vectors = torch.zeros_like(named.vectors) if silent else named.vectors
     if isinstance(model, LatentTokens):
         latent = latent + model.changes(known, vectors)
     elif isinstance(model, FeatureTokens):
-        told = model.changes(known, vectors)
+        added = model.changes(known, vectors)
     bits = (coded.y_bits + coded.z_bits).sum((1, 2))
-    return Spoken(decoded(hdc, latent, fidelity, noise, told), named, bits)
+    return Spoken(decoded(hdc, latent, fidelity, noise, added), named, bits)
 
 
 def decoded(
@@ -124,9 +198,9 @@ def decoded(
     latent: Tensor,
     fidelity: Tensor,
     noise: Tensor,
-    told: tuple[Tensor, Tensor] | None = None,
+    added: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """hdc's picture of latents without gain, no index sent, DRVs in one step; what is `told` comes
+    """hdc's picture of latents without gain, no index sent, DRVs in one step; what is `added` comes
     to the LIC stream's features at 1/8 and 1/16."""
     base, features = hdc.lic.synthesis(latent)
     condition = hdc.condition(features)
@@ -136,28 +210,47 @@ def decoded(
     ]
     x_lic = hdc.enhancer(base, features, drvs[0])
     eighth, sixteenth = hdc.lic_features(x_lic, features)
-    if told is not None:
-        eighth, sixteenth = eighth + told[0], sixteenth + told[1]
+    if added is not None:
+        eighth, sixteenth = eighth + added[0], sixteenth + added[1]
     kept = torch.zeros_like(latent[:, :1], dtype=torch.bool)
     codes = hdc.complete(kept[:, 0].long(), kept, sixteenth, drvs[1])
     picture: Tensor = hdc.vq_decoder(codes, (x_lic, eighth, sixteenth), fidelity, noise)
     return picture
 
 
-def load_landed(device: str) -> HdcModel:
+def felt(hdc: HdcModel, x: Tensor) -> Tensor:
+    """By how much pixels of the base image change, in squared error, with each channel of latents
+    without gain, 1 on average: from the gradient of a product with random numbers (Hutchinson
+    1990); `x` N x 3 x H x W."""
+    lic, qindex = hdc.lic, uniform(torch.full((len(x),), SHOWN, device=x.device), x)
+    with torch.no_grad():
+        gain = lic.gain(qindex)
+        latent = lic.written(lic.analysis(x) * gain, qindex).latent / gain
+    latent.requires_grad_()
+    base, _ = lic.synthesis(latent)
+    random = torch.randn(base.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
+    (gradient,) = torch.autograd.grad((base * random).sum(), latent)
+    power = gradient.float().square().mean((0, 2, 3))
+    return power / power.mean()
+
+
+def load_beside(device: str) -> Beside:
     """The landed weights."""
-    hdc = restore(weights.find(identify("hdc"))).eval().requires_grad_(False)
-    hdc.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return hdc
+    frozen = Beside(restore(weights.find(identify("hdc"))))
+    frozen.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return frozen
 
 
 def starting(kind: type[ResidualTokens]) -> Callable[..., nn.Module]:
     """What makes tokens of a kind from a checkpoint, or untrained ones."""
 
     def start(
-        path: Path | None, config: TokenConfig | None, _: Crops, frozen: HdcModel
+        path: Path | None, config: TokenConfig | None, crops: Crops, frozen: Beside
     ) -> ResidualTokens:
-        return load_tokens(kind, path, frozen, config)
+        model = load_tokens(kind, path, frozen.hdc, config)
+        if path is None:
+            model.felt.copy_(felt(frozen.hdc, crops(0)[:16]))
+        return model
 
     return start
 
@@ -165,17 +258,26 @@ def starting(kind: type[ResidualTokens]) -> Callable[..., nn.Module]:
 def load_tokens(
     kind: type[ResidualTokens], path: Path | None, hdc: HdcModel, config: TokenConfig | None = None
 ) -> ResidualTokens:
-    """The averaged tokens of a checkpoint, or untrained ones."""
+    """The averaged tokens of a checkpoint, or untrained ones; of a checkpoint of another kind of
+    tokens all but what they are told to. Raises ValueError where it is of other networks."""
     model = kind(config or TokenConfig(), hdc.cfg)
-    if path is not None:
-        load_average(model, path)
+    if path is None:
+        return model
+    state = averaged(path)
+    known = {name: tensor for name, tensor in state.items() if name in model.state_dict()}
+    try:
+        lost = model.load_state_dict(known, strict=False).missing_keys
+    except RuntimeError as error:
+        raise ValueError(f"{path} is a checkpoint of other networks than tokens") from error
+    if any(not name.startswith(kind.OWN) for name in lost):
+        raise ValueError(f"{path} is a checkpoint of other networks than tokens")
     return model
 
 
-def tokens_views(model: ResidualTokens, x: Tensor, frozen: HdcModel) -> list[Tensor]:
+def tokens_views(model: ResidualTokens, x: Tensor, frozen: Beside) -> list[Tensor]:
     """A picture, N x 3 x H x W, at fidelity 0 without tokens and with them."""
     qindex = uniform(torch.tensor([SHOWN], device=x.device), x)
-    shape = (len(x), 2 * frozen.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
+    shape = (len(x), 2 * frozen.hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(x.device)
     natural = torch.zeros_like(x[:, :1, :1, :1])
     return [

@@ -91,22 +91,29 @@ class Book(nn.Module):
 class ResidualTokens(nn.Module):
     """Encoder, books and decoder of the tokens; a subclass says what the decoder's answer changes.
 
-    `seen` is what the encoder knows, the features that hdc's latents are made of. `worth`, what
-    distortion counts beside the usual, is of training alone and goes with a checkpoint.
+    The encoder knows the features that hdc's latents are made of, `seen`, and what the decoded
+    latents have missed, with gain. Two buffers are of training alone and go with a checkpoint:
+    `worth`, what distortion counts beside the usual; `felt`, what the synthesis feels of each
+    channel of latents without gain, 1 on average.
     """
 
+    OWN: tuple[str, ...] = ()
+    """How the names of a subclass's own parts begin."""
+
     worth: Tensor
+    felt: Tensor
 
     def __init__(self, cfg: TokenConfig, hdc: Config) -> None:
         super().__init__()
         self.cfg = cfg
         self.register_buffer("worth", torch.tensor(1.0))
+        self.register_buffer("felt", torch.ones(hdc.latent))
         w = cfg.width
         self.context = nn.Sequential(Pointwise(hdc.latent + hdc.context, w), Block(w))
         self.summary = nn.Sequential(down(w, w), Block(w), Block(w))
         self.moments = Pointwise(w, 2 * cfg.dim)
         nn.init.constant_(self.moments.bias[cfg.dim :], math.log(SCALE))  # type: ignore[index]
-        self.enter = Pointwise(hdc.analysis_width + 64, w)
+        self.enter = Pointwise(hdc.analysis_width + 64 + hdc.latent, w)
         self.encoder = nn.Sequential(Block(w), Block(w), down(w, w), Block(w), Block(w))
         self.leave = Pointwise(w, cfg.dim)
         self.books = nn.ModuleList(Book(cfg, SIZES[min(k, 1)]) for k in range(cfg.books))
@@ -121,9 +128,10 @@ class ResidualTokens(nn.Module):
         mean, log_scale = self.moments(coarse).float().chunk(2, 1)
         return Known(fine, coarse, mean, log_scale)
 
-    def whitened(self, seen: Tensor, known: Known) -> Tensor:
+    def whitened(self, seen: Tensor, missed: Tensor, known: Known) -> Tensor:
         """What is to be sent, in deviations from what is foretold: N x dim x H/32 x W/32."""
-        wanted = self.leave(self.encoder(self.enter(seen) + known.fine)).float()
+        both = torch.cat([seen, missed.to(seen.dtype)], 1)
+        wanted = self.leave(self.encoder(self.enter(both) + known.fine)).float()
         y: Tensor = (wanted - known.mean) * (-known.log_scale).exp()
         return y
 
@@ -174,6 +182,8 @@ def square_distances(x: Tensor, codes: Tensor) -> Tensor:
 class LatentTokens(ResidualTokens):
     """Tokens that correct latents, before the synthesis."""
 
+    OWN = ("change.",)
+
     def __init__(self, cfg: TokenConfig, hdc: Config) -> None:
         super().__init__(cfg, hdc)
         self.change = small(Pointwise(cfg.width, hdc.latent, bias=False))
@@ -186,6 +196,8 @@ class LatentTokens(ResidualTokens):
 
 class FeatureTokens(ResidualTokens):
     """Tokens that speak to the VQ decoder alone, beside the LIC stream's features."""
+
+    OWN = ("sixteenth.", "enlarge.", "eighth.")
 
     def __init__(self, cfg: TokenConfig, hdc: Config) -> None:
         super().__init__(cfg, hdc)
