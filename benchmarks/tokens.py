@@ -5,11 +5,11 @@
 
 CHECKPOINT is that of a stage `tokens`, `tokens-latents` or `tokens-features`; its averaged networks
 are measured, by the float twins of the entropy networks: no file is written. Pictures are cut from
-the centre to sides of at most `--side`. For each fidelity and quality index, means over all pictures
-of bits per pixel, of the score 150 MSE + LPIPS-Alex + DISTS, and of DISTS alone, without tokens and
-with them; then by how many percent a file of hdc without tokens that is as good by the score, or by
-DISTS, is larger (smaller, where negative): its curve is interpolated in the logarithm of bits.
-Prints a Markdown table.
+the centre to sides of at most `--side`. For each fidelity and quality index, means over all
+pictures of bits per pixel, of the score 150 MSE + LPIPS-Alex + DISTS, and of DISTS alone, without
+tokens and with them; then by how many percent a file of hdc without tokens that is as good by the
+score, or by DISTS, is larger (smaller, where negative): its curve is interpolated in the logarithm
+of bits. Prints a Markdown table.
 """
 
 from __future__ import annotations
