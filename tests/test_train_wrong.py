@@ -86,5 +86,7 @@ def test_stages_do_not_take_what_others_take(data: Path) -> None:
 
 def test_options_that_cannot_be_are_refused(data: Path) -> None:
     assert "not a finite number" in said(data, "lic", "--minutes", "nan")
+    assert "not in the range" in said(data, "lic", "--batch", "0")
+    assert "not in the range" in said(data, "lic", "--lr", "-1")
     assert "a multiple of 64" in said(data, "lic", "--crop", "100")
     assert "unknown device 'fog'" in said(data, "lic", "--device", "fog")

@@ -26,6 +26,7 @@ def main() -> None:
     """Turn a folder of photos into weights, stage by stage."""
 
 
+_COUNT = click.IntRange(1)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NEEDED = {
     "vae": "Checkpoint of the stage 'vae'.",
@@ -53,7 +54,9 @@ def _own_options(stage: Stage) -> Callable[[Command], Command]:
     if stage.latents:
         text = "Crops encoded of every photo."
         views = 2 if stage.model == "diffusion" else 1
-        options.append(click.option("--views", default=views, show_default=True, help=text))
+        options.append(
+            click.option("--views", type=_COUNT, default=views, show_default=True, help=text)
+        )
 
     def add(command: Command) -> Command:
         for option in options:
@@ -93,7 +96,7 @@ def _add_stage(name: str) -> None:
         help="Checkpoint or folder of weights to begin from; default: the newest earlier stage.",
     )
     @click.option("--device", default="cpu", show_default=True)
-    @click.option("--batch", default=16, show_default=True)
+    @click.option("--batch", type=_COUNT, default=16, show_default=True)
     @click.option(
         "--crop",
         default=128,
@@ -101,13 +104,21 @@ def _add_stage(name: str) -> None:
         callback=_crop,
         help="Pixels a side; a multiple of 64.",
     )
-    @click.option("--lr", type=float, help="Peak learning rate; default: the stage's own.")
+    @click.option("--lr", type=Finite(0), help="Peak learning rate; default: the stage's own.")
     @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True)
-    @click.option("--threads", type=int, help="CPU threads; default: all.")
+    @click.option("--threads", type=_COUNT, help="CPU threads; default: all.")
     @click.option("--max-steps", type=int, help="Of the schedule, if they end before.")
-    @click.option("--pause", type=float, help="Minutes of this run, to be resumed; default: all.")
-    @click.option("--save-minutes", default=4.0, show_default=True, help="Between two checkpoints.")
-    @click.option("--limit", type=int, help="Use only the first N photos.")
+    @click.option(
+        "--pause", type=Finite(0), help="Minutes of this run, to be resumed; default: all."
+    )
+    @click.option(
+        "--save-minutes",
+        type=Finite(0),
+        default=4.0,
+        show_default=True,
+        help="Between two checkpoints.",
+    )
+    @click.option("--limit", type=_COUNT, help="Use only the first N photos.")
     @click.option("--seed", default=0, show_default=True)
     @click.option("--copies", is_flag=True, help="Keep the weights in bfloat16, too.")
     @click.option("--kernels", is_flag=True, help="On a GPU: Triton kernels for LPIPS and DISTS.")
