@@ -5,16 +5,19 @@
 
 CHECKPOINT is that of a stage `tokens`, `tokens-latents` or `tokens-features`; its averaged networks
 are measured, by the float twins of the entropy networks: no file is written. Pictures are cut from
-the centre to sides of at most `--side`. For each fidelity and quality index, means over all
-pictures of bits per pixel, of the score 150 MSE + LPIPS-Alex + DISTS, and of DISTS alone, without
-tokens and with them; then by how many percent a file of hdc without tokens that is as good by the
-score, or by DISTS, is larger (smaller, where negative): its curve is interpolated in the logarithm
-of bits. Prints a Markdown table.
+the centre to sides of at most `--side`. For each fidelity and quality index, a row of means over
+all pictures without tokens, one with the likeliest codes in their place, which takes no bits, and
+one with tokens: the score is 150 MSE + LPIPS-Alex + DISTS. "Worth" says by how many percent a file
+of hdc as good by the score, or by DISTS, is larger (smaller, where negative), without tokens and,
+in brackets, with the likeliest codes: curves are interpolated in the logarithm of bits. Prints a
+Markdown table.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 import numpy as np
@@ -28,10 +31,14 @@ from hdcodec.models.hdc.lic import MSE_WEIGHT, uniform
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, ResidualTokens
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train.data import read_photos
-from hdcodec.train.tokens import Beside, load_beside, load_tokens, spoken
+from hdcodec.train.tokens import Beside, Vectors, load_beside, load_tokens, spoken
 
 KINDS = {"latents": LatentTokens, "features": FeatureTokens}
 FIDELITIES = (0.0, 1.0)
+TOLD = get_args(Vectors)
+TITLES = dict(zip(TOLD, ("none", "guessed", "sent"), strict=True))
+SCORE, ALIKE = 1, 2
+"""Columns of what is measured, after the bits per pixel."""
 
 Judges = tuple[LPIPS, DISTS]
 
@@ -61,79 +68,62 @@ def main(
     photos = read_photos(folder, smallest=STRIDE, limit=limit)
     found = [measured(model, frozen, judges, centre(p, side, STRIDE), steps) for p in photos]
     means = np.mean(found, 0)
-    lines = [
-        line(fidelity, quality, means[k], means[k, :, 0], j)
-        for k, fidelity in enumerate(FIDELITIES)
-        for j, quality in enumerate(steps)
+    rows = [
+        row
+        for fidelity, part in zip(FIDELITIES, means, strict=True)
+        for row in lines(fidelity, steps, part)
     ]
-    click.echo(table(lines))
+    click.echo(table(rows))
     click.echo(f"\n{len(photos)} pictures")
 
 
 @torch.inference_mode()
 def measured(
     model: ResidualTokens, frozen: Beside, judges: Judges, x: Tensor, qualities: list[int]
-) -> list[list[list[list[float]]]]:
-    """Of a picture, 1 x 3 x H x W: for each fidelity and quality index, without tokens and with
-    them, bits per pixel, score, DISTS and percent of the indices sent that are not 0."""
-    return [
-        [
-            [values(model, frozen, judges, x, q, fidelity, silent) for silent in (True, False)]
-            for q in qualities
-        ]
-        for fidelity in FIDELITIES
-    ]
-
-
-def values(
-    model: ResidualTokens,
-    frozen: Beside,
-    judges: Judges,
-    x: Tensor,
-    quality: int,
-    fidelity: float,
-    silent: bool,
-) -> list[float]:
-    """What `measured` gives of one setting."""
-    qindex, dial = uniform(torch.tensor([quality]), x), torch.full((1, 1, 1, 1), fidelity)
+) -> np.ndarray:
+    """Of a picture, 1 x 3 x H x W: for each fidelity, quality index and what is told, bits per
+    pixel, score and DISTS."""
     shape = (1, 2 * frozen.hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    said = spoken(model, frozen, x, qindex, dial, noise, silent)
-    picture = said.picture.clamp(0, 1).mul(255).round() / 255
-    bits = float(said.bits) + (0.0 if silent else float(said.named.bits.sum()))
-    mse = float((picture - x).square().mean())
-    lpips, dists = (float(judge(picture, x)) for judge in judges)
-    sent = 0.0 if silent else 100 * float((said.named.indices > 0).float().mean())
-    return [bits / x[0, 0].numel(), MSE_WEIGHT * mse + lpips + dists, dists, sent]
+    found = np.zeros((len(FIDELITIES), len(qualities), len(TOLD), 3))
+    for i, j, k in np.ndindex(found.shape[:3]):
+        qindex = uniform(torch.tensor([qualities[j]]), x)
+        dial = torch.full((1, 1, 1, 1), FIDELITIES[i])
+        said = spoken(model, frozen, x, qindex, dial, noise, TOLD[k])
+        picture = said.picture.clamp(0, 1).mul(255).round() / 255
+        bits = float(said.bits) + float(said.named.bits.sum()) * (TOLD[k] == "sent")
+        lpips, dists = (float(judge(picture, x)) for judge in judges)
+        score = MSE_WEIGHT * float((picture - x).square().mean()) + lpips + dists
+        found[i, j, k] = bits / x[0, 0].numel(), score, dists
+    return found
 
 
-def line(
-    fidelity: float,
-    quality: int,
-    found: np.ndarray,
-    curve: np.ndarray,
-    j: int,
-) -> dict[str, object]:
-    """A line of the table: `found` qualities x 2 x 4, `curve` those without tokens."""
-    (bpp, score, dists, _), (more, better, closer, sent) = found[j]
-    return {
-        "fidelity": f"{fidelity:g}",
-        "quality index": quality,
-        "bpp": f"{bpp:.4f}",
-        "score": f"{score:.4f}",
-        "DISTS": f"{dists:.4f}",
-        "bpp with tokens": f"{more:.4f}",
-        "score with": f"{better:.4f}",
-        "DISTS with": f"{closer:.4f}",
-        "sent %": f"{sent:.1f}",
-        "worth by score %": f"{worth(curve[:, [0, 1]], more, better):+.1f}",
-        "worth by DISTS %": f"{worth(curve[:, [0, 2]], more, closer):+.1f}",
-    }
+def lines(fidelity: float, qualities: list[int], means: np.ndarray) -> Iterator[dict[str, object]]:
+    """The rows of a fidelity; `means` qualities x told x (bits per pixel, score, DISTS)."""
+    for j, quality in enumerate(qualities):
+        for k, told in enumerate(TOLD):
+            bpp, score, dists = means[j, k]
+            worths = {
+                f"worth by {name}, %": " ".join(
+                    shown.format(worth(means[:, other, [0, column]], bpp, means[j, k, column]))
+                    for other, shown in zip(range(k), ("{:+.1f}", "({:+.1f})"), strict=False)
+                )
+                for name, column in (("score", SCORE), ("DISTS", ALIKE))
+            }
+            yield {
+                "fidelity": f"{fidelity:g}",
+                "quality index": quality,
+                "tokens": TITLES[told],
+                "bpp": f"{bpp:.4f}",
+                "score": f"{score:.4f}",
+                "DISTS": f"{dists:.4f}",
+                **worths,
+            }
 
 
 def worth(curve: np.ndarray, bpp: float, value: float) -> float:
-    """By how many percent of `bpp` hdc needs more bits for `value`, by its curve of rates and
-    values, of which more is worse."""
+    """By how many percent of `bpp` more bits are needed for `value` by a curve of rates and values,
+    of which more is worse."""
     order = np.argsort(curve[:, 1])
     needed = np.interp(value, curve[order, 1], np.log(curve[order, 0]))
     return 100 * float(np.exp(needed) / bpp - 1)

@@ -42,10 +42,10 @@ def model(request: pytest.FixtureRequest, tiny_config: Config) -> ResidualTokens
     return made
 
 
-def pictures(model: ResidualTokens, hdc: HdcModel, x: Tensor, silent: bool) -> Any:
+def pictures(model: ResidualTokens, hdc: HdcModel, x: Tensor, vectors: str) -> Any:
     noise = torch.zeros(len(x), 2 * hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
     qindex = uniform(torch.full((len(x),), 60), x)
-    return spoken(model, Beside(hdc), x, qindex, torch.zeros(len(x), 1, 1, 1), noise, silent)
+    return spoken(model, Beside(hdc), x, qindex, torch.zeros(len(x), 1, 1, 1), noise, vectors)
 
 
 def test_without_tokens_the_picture_is_hdcs_own(model: ResidualTokens, hdc: HdcModel) -> None:
@@ -56,14 +56,14 @@ def test_without_tokens_the_picture_is_hdcs_own(model: ResidualTokens, hdc: HdcM
     own = hdc.reconstruct(
         latent, qindex, none.long()[:, 0], none.bool(), noise, torch.zeros(2, 1, 1, 1), 1
     )
-    silent = pictures(model, hdc, x, silent=True)
+    silent = pictures(model, hdc, x, "silent")
     torch.testing.assert_close(silent.picture, own, atol=1e-5, rtol=0)
-    assert not torch.equal(pictures(model, hdc, x, silent=False).picture, silent.picture)
+    assert not torch.equal(pictures(model, hdc, x, "sent").picture, silent.picture)
 
 
 def test_vectors_are_sums_of_the_nearest_codes(model: ResidualTokens, hdc: HdcModel) -> None:
     x = torch.rand(1, 3, 64, 64)
-    named = pictures(model, hdc, x, silent=False).named
+    named = pictures(model, hdc, x, "sent").named
     assert named.indices.shape == (1, 2, 2, 2) and named.bits.shape == named.indices.shape
     books = [book.vectors() for book in model.books]  # type: ignore[operator]
     assert all(not book[0].any() for book in books)
@@ -78,20 +78,32 @@ def test_distances() -> None:
 
 
 def test_bits_are_those_of_the_chances(model: ResidualTokens, hdc: HdcModel) -> None:
-    named = pictures(model, hdc, torch.rand(1, 3, 64, 64), silent=False).named
+    named = pictures(model, hdc, torch.rand(1, 3, 64, 64), "sent").named
     assert bool((named.bits > 0).all() and (named.soft_bits > 0).all())
     for book in model.books:
         last = book.prior[-1]  # type: ignore[union-attr, index]
         torch.nn.init.zeros_(last.weight)  # type: ignore[arg-type, union-attr]
         torch.nn.init.zeros_(last.bias)  # type: ignore[arg-type, union-attr]
-    named = pictures(model, hdc, torch.rand(1, 3, 64, 64), silent=False).named
+    named = pictures(model, hdc, torch.rand(1, 3, 64, 64), "sent").named
     torch.testing.assert_close(named.bits, torch.full_like(named.bits, 3.0))
+
+
+def test_guessed_tokens_are_the_likeliest_codes(model: ResidualTokens, hdc: HdcModel) -> None:
+    for k, book in enumerate(model.books):
+        last = book.prior[-1]  # type: ignore[union-attr, index]
+        torch.nn.init.zeros_(last.weight)  # type: ignore[arg-type, union-attr]
+        torch.nn.init.zeros_(last.bias)  # type: ignore[arg-type, union-attr]
+        last.bias.data[3 * k] = 1  # type: ignore[operator, union-attr]
+    known = model.known(torch.rand(1, hdc.cfg.latent, 4, 8), torch.rand(1, hdc.cfg.context, 4, 8))
+    code = model.books[1].vectors()[3]  # type: ignore[operator]
+    wanted = code[None, :, None, None].expand(1, SIZES.dim, 2, 4)
+    torch.testing.assert_close(model.guessed(known), wanted)
 
 
 def test_every_part_learns_by_the_picture_and_the_bits(
     model: ResidualTokens, hdc: HdcModel
 ) -> None:
-    said = pictures(model, hdc, torch.rand(2, 3, 64, 64), silent=False)
+    said = pictures(model, hdc, torch.rand(2, 3, 64, 64), "sent")
     total = said.picture.square().mean() + said.named.soft_bits.mean() + said.named.commitment
     total.backward()
     without = [name for name, p in model.named_parameters() if p.grad is None]
@@ -129,7 +141,7 @@ def test_tokens_go_on_from_latents_to_pictures(hdc: HdcModel, options: dict[str,
         code, begun = (m.books[0].codes for m in (model, first))  # type: ignore[union-attr]
         assert 0 < (code - begun).abs().max() < 0.02  # type: ignore[operator]
         views = tokens_views(model, torch.rand(1, 3, 64, 64), Beside(hdc))
-        assert [view.shape for view in views] == [(1, 3, 64, 64)] * 2
+        assert [view.shape for view in views] == [(1, 3, 64, 64)] * 3
 
 
 def test_checkpoints_of_other_networks(hdc: HdcModel, options: dict[str, Any]) -> None:

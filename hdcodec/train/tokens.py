@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,10 @@ COMMITMENT = 0.1
 
 SHOWN = 60
 """Quality index of the pictures in a sheet of samples."""
+
+Vectors = Literal["silent", "guessed", "sent"]
+"""What the decoder is told: nothing, which is hdc without tokens; the likeliest codes, which takes
+no bits either; or the tokens."""
 
 
 class Beside(nn.Module):
@@ -175,20 +179,21 @@ def spoken(
     qindex: Tensor,
     fidelity: Tensor,
     noise: Tensor,
-    silent: bool = False,
+    vectors: Vectors = "sent",
 ) -> Spoken:
     """Pixels N x 3 x H x W in [0, 1], `qindex` N x H/64 x W/64, `fidelity` N x 1 x 1 x 1, `noise`
-    N x 2 drv x H/32 x W/32; with `silent` all indices are 0, which is hdc without tokens."""
+    N x 2 drv x H/32 x W/32."""
     hdc = frozen.hdc
     with torch.no_grad():
         seen = hdc.lic.analysis.features(x)
     known, named, coded, _ = told(model, frozen, seen, qindex)
     latent, added = coded.latent / hdc.lic.gain(qindex), None
-    vectors = torch.zeros_like(named.vectors) if silent else named.vectors
+    chosen = named.vectors if vectors == "sent" else torch.zeros_like(named.vectors)
+    chosen = model.guessed(known) if vectors == "guessed" else chosen
     if isinstance(model, LatentTokens):
-        latent = latent + model.changes(known, vectors)
+        latent = latent + model.changes(known, chosen)
     elif isinstance(model, FeatureTokens):
-        added = model.changes(known, vectors)
+        added = model.changes(known, chosen)
     bits = (coded.y_bits + coded.z_bits).sum((1, 2))
     return Spoken(decoded(hdc, latent, fidelity, noise, added), named, bits)
 
@@ -275,11 +280,12 @@ def load_tokens(
 
 
 def tokens_views(model: ResidualTokens, x: Tensor, frozen: Beside) -> list[Tensor]:
-    """A picture, N x 3 x H x W, at fidelity 0 without tokens and with them."""
+    """A picture, N x 3 x H x W, at fidelity 0 without tokens, with guessed ones and with them."""
     qindex = uniform(torch.tensor([SHOWN], device=x.device), x)
     shape = (len(x), 2 * frozen.hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(x.device)
     natural = torch.zeros_like(x[:, :1, :1, :1])
     return [
-        spoken(model, frozen, x, qindex, natural, noise, silent).picture for silent in (True, False)
+        spoken(model, frozen, x, qindex, natural, noise, vectors).picture
+        for vectors in get_args(Vectors)
     ]

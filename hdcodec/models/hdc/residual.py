@@ -162,6 +162,15 @@ class ResidualTokens(nn.Module):
             commitment,
         )
 
+    def guessed(self, known: Known) -> Tensor:
+        """Vectors of the likeliest codes, N x dim x h x w, whitened: what is known without bits."""
+        total = torch.zeros_like(known.mean)
+        for book in self.books:
+            chosen = book.log_chances(known, total).argmax(1)  # type: ignore[operator]
+            codes = book.vectors()[chosen]  # type: ignore[operator]
+            total = total + codes.permute(0, 3, 1, 2)
+        return total
+
     def answer(self, known: Known, vectors: Tensor) -> Tensor:
         """What whitened vectors say, N x width x H/16 x W/16: 0 where they are 0 all around."""
         said = self.back((vectors * known.log_scale.exp()).to(known.coarse.dtype))
