@@ -22,8 +22,9 @@ from .blocks import Block, down, up
 from .config import Config
 from .layers import Pointwise
 
-TEMPERATURE = 0.1
-"""Of the soft choice of a code, by the mean squared distance of its numbers."""
+TEMPERATURE = 0.005
+"""Of the soft choice of a code, by its squared distance in parts of the vectors' mean square: no
+loss holds that at 1."""
 
 SCALE, SIZES = 0.1, (0.7, 0.5)
 """Deviation that vectors are foretold to have before training, about theirs, and that of the codes'
@@ -55,7 +56,8 @@ class Named(NamedTuple):
 
     `indices` int64 N x books x h x w; `vectors` N x dim x h x w, whitened, whose gradient goes
     straight through; `bits` of the indices, N x books x h x w, and `soft_bits` those of the soft
-    choice, which has a gradient; `commitment`, how far vectors and codes are from each other.
+    choice, which has a gradient; `commitment`, how far vectors and codes are from each other, in
+    parts of the vectors' mean square.
     """
 
     indices: Tensor
@@ -140,12 +142,13 @@ class ResidualTokens(nn.Module):
         rest, total = whitened, torch.zeros_like(whitened)
         indices, bits, soft_bits = [], [], []
         commitment = whitened.new_zeros(())
+        power = whitened.detach().square().mean().clamp(min=1e-6)
         for book in self.books:
             codes = book.vectors()  # type: ignore[operator]
             chances = book.log_chances(known, total.detach())  # type: ignore[operator]
             distance = square_distances(rest, codes)
             chosen = distance.argmin(1)
-            soft = (distance / (-TEMPERATURE * self.cfg.dim)).softmax(1)
+            soft = (distance / (-TEMPERATURE * self.cfg.dim * power)).softmax(1)
             soft_bits.append(-(soft * chances).sum(1) / math.log(2))
             bits.append(-chances.detach().gather(1, chosen[:, None])[:, 0] / math.log(2))
             code = codes[chosen].permute(0, 3, 1, 2)
@@ -159,7 +162,7 @@ class ResidualTokens(nn.Module):
             through,
             torch.stack(bits, 1),
             torch.stack(soft_bits, 1),
-            commitment,
+            commitment / power,
         )
 
     def guessed(self, known: Known) -> Tensor:
