@@ -104,8 +104,7 @@ def test_every_part_learns_by_the_picture_and_the_bits(
     model: ResidualTokens, hdc: HdcModel
 ) -> None:
     said = pictures(model, hdc, torch.rand(2, 3, 64, 64), "sent")
-    named = said.named
-    total = said.picture.square().mean() + named.soft_bits.mean() + named.commitment + said.unlikely
+    total = said.picture.square().mean() + said.named.soft_bits.mean() + said.named.commitment
     total.backward()
     without = [name for name, p in model.named_parameters() if p.grad is None]
     assert without == []

@@ -88,26 +88,12 @@ class Beside(nn.Module):
         return coded, y - coded.latent
 
 
-class Told(NamedTuple):
-    """What the decoder knows of pictures before it reads tokens, and the tokens; what a file of hdc
-    holds, and what its latents have missed, with gain; how badly vectors are foretold (see
-    `ResidualTokens.unlikely`)."""
-
-    known: Known
-    named: Named
-    coded: CodedBatch
-    missed: Tensor
-    unlikely: Tensor
-
-
 class Spoken(NamedTuple):
-    """A picture, N x 3 x H x W, with tokens, and what they are; hdc's bits of it, N; how badly
-    vectors are foretold."""
+    """A picture, N x 3 x H x W, with tokens, and what they are; hdc's bits of it, N."""
 
     picture: Tensor
     named: Named
     bits: Tensor
-    unlikely: Tensor
 
 
 def start_loss(model: LatentTokens, _: LPIPS, __: object, frozen: Beside) -> Loss:
@@ -118,7 +104,7 @@ def start_loss(model: LatentTokens, _: LPIPS, __: object, frozen: Beside) -> Los
         seen, index = batch.float(), random_qindex(batch, generator, QUALITIES)
         rows, columns = (side // HYPER_STRIDE for side in batch.shape[2:])
         qindex = index[:, None, None].expand(-1, rows, columns)
-        known, named, coded, missed, unlikely = told(model, frozen, seen, qindex)
+        known, named, coded, missed = told(model, frozen, seen, qindex)
         gain = frozen.hdc.lic.gain(qindex)
         before, after = (
             ((missed / gain - change).square() * model.felt[:, None, None]).sum((1, 2, 3))
@@ -128,7 +114,7 @@ def start_loss(model: LatentTokens, _: LPIPS, __: object, frozen: Beside) -> Los
         soft, bits = (part.sum((1, 2, 3)) for part in (named.soft_bits, named.bits))
         total = (model.worth * after + slope * soft) / before
         worth_of_all = slope * (coded.y_bits + coded.z_bits).sum((1, 2))
-        return total.mean() + COMMITMENT * (named.commitment + unlikely), {
+        return total.mean() + COMMITMENT * named.commitment, {
             "left": mean(after / before),
             "saved_percent": 100 * mean((before - after - slope * bits) / worth_of_all),
             **shares(named),
@@ -145,8 +131,7 @@ def tokens_loss(model: ResidualTokens, lpips: LPIPS, dists: DISTS, frozen: Besid
         fidelity = random_fidelity(x, generator)
         shape = (len(x), 2 * frozen.hdc.cfg.drv, x.shape[2] // 32, x.shape[3] // 32)
         noise = normal(x, shape, generator)
-        said = spoken(model, frozen, x, uniform(qindex, x), fidelity, noise)
-        picture, named = said.picture, said.named
+        picture, named, _ = spoken(model, frozen, x, uniform(qindex, x), fidelity, noise)
         w = fidelity.flatten()
         mse, seen = squared_error(picture, x), perceived(lpips, picture, x, generator)
         low, high = LPIPS_WEIGHT
@@ -158,8 +143,7 @@ def tokens_loss(model: ResidualTokens, lpips: LPIPS, dists: DISTS, frozen: Besid
         lost = (factor ** (1 + WHOLE_POWER) * total).mean() + pulled.sum() / len(x)
         soft = named.soft_bits.sum((1, 2, 3)) / (x.shape[2] * x.shape[3])
         rate = (factor**WHOLE_POWER * soft).mean()
-        aside = COMMITMENT * (named.commitment + said.unlikely)
-        return rate + WORTH * model.worth * lost + aside, {
+        return rate + WORTH * model.worth * lost + COMMITMENT * named.commitment, {
             "out_db": psnr(mse),
             "out_lpips": mean(seen),
             "dists": mean(alike),
@@ -178,13 +162,14 @@ def shares(named: Named) -> Figures:
     }
 
 
-def told(model: ResidualTokens, frozen: Beside, seen: Tensor, qindex: Tensor) -> Told:
-    """What tokens say of pictures with these features, beside what hdc says."""
+def told(
+    model: ResidualTokens, frozen: Beside, seen: Tensor, qindex: Tensor
+) -> tuple[Known, Named, CodedBatch, Tensor]:
+    """What the decoder knows of pictures with these features, the tokens, what a file of hdc holds
+    and what its latents have missed, with gain."""
     coded, missed = frozen.coded(seen, qindex)
     known = model.known(coded.latent, coded.hyper)
-    wanted = model.wanted(seen, missed, known)
-    named = model.named(model.whitened(wanted, known), known)
-    return Told(known, named, coded, missed, model.unlikely(wanted, known))
+    return known, model.named(model.whitened(seen, missed, known), known), coded, missed
 
 
 def spoken(
@@ -201,7 +186,7 @@ def spoken(
     hdc = frozen.hdc
     with torch.no_grad():
         seen = hdc.lic.analysis.features(x)
-    known, named, coded, _, unlikely = told(model, frozen, seen, qindex)
+    known, named, coded, _ = told(model, frozen, seen, qindex)
     latent, added = coded.latent / hdc.lic.gain(qindex), None
     chosen = named.vectors if vectors == "sent" else torch.zeros_like(named.vectors)
     chosen = model.guessed(known) if vectors == "guessed" else chosen
@@ -210,7 +195,7 @@ def spoken(
     elif isinstance(model, FeatureTokens):
         added = model.changes(known, chosen)
     bits = (coded.y_bits + coded.z_bits).sum((1, 2))
-    return Spoken(decoded(hdc, latent, fidelity, noise, added), named, bits, unlikely)
+    return Spoken(decoded(hdc, latent, fidelity, noise, added), named, bits)
 
 
 def decoded(

@@ -22,8 +22,9 @@ from .blocks import Block, down, up
 from .config import Config
 from .layers import Pointwise
 
-TEMPERATURE = 0.1
-"""Of the soft choice of a code, by the mean squared distance of its numbers."""
+TEMPERATURE = 0.005
+"""Of the soft choice of a code, by its squared distance in parts of the vectors' mean square: no
+loss holds that at 1."""
 
 SCALE, SIZES = 0.1, (0.7, 0.5)
 """Deviation that vectors are foretold to have before training, about theirs, and that of the codes'
@@ -55,7 +56,8 @@ class Named(NamedTuple):
 
     `indices` int64 N x books x h x w; `vectors` N x dim x h x w, whitened, whose gradient goes
     straight through; `bits` of the indices, N x books x h x w, and `soft_bits` those of the soft
-    choice, which has a gradient; `commitment`, how far vectors and codes are from each other.
+    choice, which has a gradient; `commitment`, how far vectors and codes are from each other, in
+    parts of the vectors' mean square.
     """
 
     indices: Tensor
@@ -128,34 +130,25 @@ class ResidualTokens(nn.Module):
         mean, log_scale = self.moments(coarse).float().chunk(2, 1)
         return Known(fine, coarse, mean, log_scale)
 
-    def wanted(self, seen: Tensor, missed: Tensor, known: Known) -> Tensor:
-        """What is to be sent, N x dim x H/32 x W/32."""
+    def whitened(self, seen: Tensor, missed: Tensor, known: Known) -> Tensor:
+        """What is to be sent, in deviations from what is foretold: N x dim x H/32 x W/32."""
         both = torch.cat([seen, missed.to(seen.dtype)], 1)
-        y: Tensor = self.leave(self.encoder(self.enter(both) + known.fine)).float()
+        wanted = self.leave(self.encoder(self.enter(both) + known.fine)).float()
+        y: Tensor = (wanted - known.mean) * (-known.log_scale).exp()
         return y
-
-    def whitened(self, wanted: Tensor, known: Known) -> Tensor:
-        """The same in deviations from what is foretold. Means and deviations are constants here:
-        they learn by `unlikely` alone, or vectors would grow without end."""
-        return (wanted - known.mean.detach()) * (-known.log_scale.detach()).exp()
-
-    def unlikely(self, wanted: Tensor, known: Known) -> Tensor:
-        """By how many nats the foretold Gaussian misses what is sent, on average: a number. What is
-        sent is a constant here."""
-        off = (wanted.detach() - known.mean) * (-known.log_scale).exp()
-        return (0.5 * off.square() + known.log_scale).mean()
 
     def named(self, whitened: Tensor, known: Known) -> Named:
         """Each vector by the nearest code of the first book, what is left by that of the next."""
         rest, total = whitened, torch.zeros_like(whitened)
         indices, bits, soft_bits = [], [], []
         commitment = whitened.new_zeros(())
+        power = whitened.detach().square().mean().clamp(min=1e-6)
         for book in self.books:
             codes = book.vectors()  # type: ignore[operator]
             chances = book.log_chances(known, total.detach())  # type: ignore[operator]
             distance = square_distances(rest, codes)
             chosen = distance.argmin(1)
-            soft = (distance / (-TEMPERATURE * self.cfg.dim)).softmax(1)
+            soft = (distance / (-TEMPERATURE * self.cfg.dim * power)).softmax(1)
             soft_bits.append(-(soft * chances).sum(1) / math.log(2))
             bits.append(-chances.detach().gather(1, chosen[:, None])[:, 0] / math.log(2))
             code = codes[chosen].permute(0, 3, 1, 2)
@@ -169,7 +162,7 @@ class ResidualTokens(nn.Module):
             through,
             torch.stack(bits, 1),
             torch.stack(soft_bits, 1),
-            commitment,
+            commitment / power,
         )
 
     def guessed(self, known: Known) -> Tensor:
@@ -183,8 +176,7 @@ class ResidualTokens(nn.Module):
 
     def answer(self, known: Known, vectors: Tensor) -> Tensor:
         """What whitened vectors say, N x width x H/16 x W/16: 0 where they are 0 all around."""
-        scale = known.log_scale.detach().exp()
-        said = self.back((vectors * scale).to(known.coarse.dtype))
+        said = self.back((vectors * known.log_scale.exp()).to(known.coarse.dtype))
         with_tokens, without = (
             self.refine(known.fine + self.merge(x)) for x in (known.coarse + said, known.coarse)
         )
