@@ -22,9 +22,8 @@ from .blocks import Block, down, up
 from .config import Config
 from .layers import Pointwise
 
-TEMPERATURE = 0.005
-"""Of the soft choice of a code, by its squared distance in parts of the vectors' mean square: no
-loss holds that at 1."""
+TEMPERATURE = 0.1
+"""Of the soft choice of a code, by the mean squared distance of its numbers."""
 
 SCALE, SIZES = 0.1, (0.7, 0.5)
 """Deviation that vectors are foretold to have before training, about theirs, and that of the codes'
@@ -57,7 +56,7 @@ class Named(NamedTuple):
     `indices` int64 N x books x h x w; `vectors` N x dim x h x w, whitened, whose gradient goes
     straight through; `bits` of the indices, N x books x h x w, and `soft_bits` those of the soft
     choice, which has a gradient; `commitment`, how far vectors and codes are from each other, in
-    parts of the vectors' mean square.
+    parts of the vectors' mean square, which no loss holds at 1.
     """
 
     indices: Tensor
@@ -148,7 +147,7 @@ class ResidualTokens(nn.Module):
             chances = book.log_chances(known, total.detach())  # type: ignore[operator]
             distance = square_distances(rest, codes)
             chosen = distance.argmin(1)
-            soft = (distance / (-TEMPERATURE * self.cfg.dim * power)).softmax(1)
+            soft = (distance / (-TEMPERATURE * self.cfg.dim)).softmax(1)
             soft_bits.append(-(soft * chances).sum(1) / math.log(2))
             bits.append(-chances.detach().gather(1, chosen[:, None])[:, 0] / math.log(2))
             code = codes[chosen].permute(0, 3, 1, 2)
