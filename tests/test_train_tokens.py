@@ -71,6 +71,23 @@ def test_vectors_are_sums_of_the_nearest_codes(model: ResidualTokens, hdc: HdcMo
     torch.testing.assert_close(named.vectors, total.permute(0, 3, 1, 2))  # type: ignore[union-attr]
 
 
+def test_vectors_keep_to_deviation_1(
+    model: ResidualTokens, hdc: HdcModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = model.known(torch.rand(2, hdc.cfg.latent, 8, 8), torch.rand(2, hdc.cfg.context, 8, 8))
+    known = known._replace(mean=torch.zeros_like(known.mean), spread=torch.ones_like(known.spread))
+    features = torch.randn(2, hdc.cfg.analysis_width + 64, 8, 8)
+    missed = torch.randn(2, hdc.cfg.latent, 8, 8)
+    monkeypatch.setattr("hdcodec.models.hdc.residual.PACE", 1.0)
+    model.train().whitened(5 * features, missed, known)
+    seen = model.eval().power.clone()
+    whitened = model.whitened(5 * features, missed, known)
+    torch.testing.assert_close(
+        whitened.square().mean((0, 2, 3)), torch.ones(SIZES.dim), rtol=1e-4, atol=0
+    )
+    assert torch.equal(model.power, seen)
+
+
 def test_distances() -> None:
     x, codes = torch.randn(2, 4, 3, 5), torch.randn(6, 4)
     wanted = (x[:, None] - codes[None, :, :, None, None]).square().sum(2)

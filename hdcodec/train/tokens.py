@@ -25,7 +25,7 @@ from hdcodec.models.hdc.residual import (
     FeatureTokens,
     Known,
     LatentTokens,
-    Named,
+    Quantised,
     ResidualTokens,
     TokenConfig,
 )
@@ -92,7 +92,7 @@ class Spoken(NamedTuple):
     """A picture, N x 3 x H x W, with tokens, and what they are; hdc's bits of it, N."""
 
     picture: Tensor
-    named: Named
+    named: Quantised
     bits: Tensor
 
 
@@ -153,7 +153,7 @@ def tokens_loss(model: ResidualTokens, lpips: LPIPS, dists: DISTS, frozen: Besid
     return loss
 
 
-def shares(named: Named) -> Figures:
+def shares(named: Quantised) -> Figures:
     """Of an index: its bits, those of the soft choice, and how many are not 0."""
     return {
         "token_bits": mean(named.bits),
@@ -164,7 +164,7 @@ def shares(named: Named) -> Figures:
 
 def told(
     model: ResidualTokens, frozen: Beside, seen: Tensor, qindex: Tensor
-) -> tuple[Known, Named, CodedBatch, Tensor]:
+) -> tuple[Known, Quantised, CodedBatch, Tensor]:
     """What the decoder knows of pictures with these features, the tokens, what a file of hdc holds
     and what its latents have missed, with gain."""
     coded, missed = frozen.coded(seen, qindex)

@@ -25,9 +25,16 @@ from .layers import Pointwise
 TEMPERATURE = 0.1
 """Of the soft choice of a code, by the mean squared distance of its numbers."""
 
-SCALE, SIZES = 0.1, (0.7, 0.5)
-"""Deviation that vectors are foretold to have before training, about theirs, and that of the codes'
-numbers in the first book and the next ones: so most vectors are nearer to a code than to 0."""
+SIZES = (0.7, 0.5)
+"""Deviation of the codes' numbers in the first book and the next ones before training: so most
+vectors are nearer to a code than to 0."""
+
+POWER, PACE = 0.01, 0.02
+"""Mean square of what is to be sent before training, and the part by which each batch moves what
+is known of it."""
+
+SPREAD = 3.0
+"""By how much the deviation of a vector may be foretold to differ from that of all."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +49,21 @@ class TokenConfig(Sizes):
 
 class Known(NamedTuple):
     """What the decoder knows before it reads tokens: N x width x H/16 x W/16, N x width x H/32 x
-    W/32, and of each vector the mean and the logarithm of the deviation, N x dim x H/32 x W/32."""
+    W/32, and of each vector the mean and the deviation, N x dim x H/32 x W/32, the latter in parts
+    of that of all."""
 
     fine: Tensor
     coarse: Tensor
     mean: Tensor
-    log_scale: Tensor
+    spread: Tensor
 
 
-class Named(NamedTuple):
+class Quantised(NamedTuple):
     """Vectors by their indices.
 
     `indices` int64 N x books x h x w; `vectors` N x dim x h x w, whitened, whose gradient goes
     straight through; `bits` of the indices, N x books x h x w, and `soft_bits` those of the soft
-    choice, which has a gradient; `commitment`, how far vectors and codes are from each other, in
-    parts of the vectors' mean square, which no loss holds at 1.
+    choice, which has a gradient; `commitment`, how far vectors and codes are from each other.
     """
 
     indices: Tensor
@@ -95,7 +102,9 @@ class ResidualTokens(nn.Module):
     The encoder knows the features that hdc's latents are made of, `seen`, and what the decoded
     latents have missed, with gain. Two buffers are of training alone and go with a checkpoint:
     `worth`, what distortion counts beside the usual; `felt`, what the synthesis feels of each
-    channel of latents without gain, 1 on average.
+    channel of latents without gain, 1 on average. `power` is the mean square of each number that is
+    to be sent, less its mean, as training has seen it: vectors are in parts of its root, or they
+    would grow without end.
     """
 
     OWN: tuple[str, ...] = ()
@@ -103,17 +112,18 @@ class ResidualTokens(nn.Module):
 
     worth: Tensor
     felt: Tensor
+    power: Tensor
 
     def __init__(self, cfg: TokenConfig, hdc: Config) -> None:
         super().__init__()
         self.cfg = cfg
         self.register_buffer("worth", torch.tensor(1.0))
         self.register_buffer("felt", torch.ones(hdc.latent))
+        self.register_buffer("power", torch.full((cfg.dim,), POWER))
         w = cfg.width
         self.context = nn.Sequential(Pointwise(hdc.latent + hdc.context, w), Block(w))
         self.summary = nn.Sequential(down(w, w), Block(w), Block(w))
         self.moments = Pointwise(w, 2 * cfg.dim)
-        nn.init.constant_(self.moments.bias[cfg.dim :], math.log(SCALE))  # type: ignore[index]
         self.enter = Pointwise(hdc.analysis_width + 64 + hdc.latent, w)
         self.encoder = nn.Sequential(Block(w), Block(w), down(w, w), Block(w), Block(w))
         self.leave = Pointwise(w, cfg.dim)
@@ -126,22 +136,24 @@ class ResidualTokens(nn.Module):
         """Decoded latents N x latent x H/16 x W/16, with gain, and hyper features."""
         fine = self.context(torch.cat([latent.to(hyper.dtype), hyper], 1))
         coarse = self.summary(fine)
-        mean, log_scale = self.moments(coarse).float().chunk(2, 1)
-        return Known(fine, coarse, mean, log_scale)
+        mean, spread = self.moments(coarse).float().chunk(2, 1)
+        return Known(fine, coarse, mean, (math.log(SPREAD) * spread.tanh()).exp())
 
     def whitened(self, seen: Tensor, missed: Tensor, known: Known) -> Tensor:
         """What is to be sent, in deviations from what is foretold: N x dim x H/32 x W/32."""
         both = torch.cat([seen, missed.to(seen.dtype)], 1)
         wanted = self.leave(self.encoder(self.enter(both) + known.fine)).float()
-        y: Tensor = (wanted - known.mean) * (-known.log_scale).exp()
+        off = wanted - known.mean
+        if self.training:
+            self.power.lerp_(off.detach().square().mean((0, 2, 3)), PACE)
+        y: Tensor = off / (known.spread * self.power.sqrt()[:, None, None])
         return y
 
-    def named(self, whitened: Tensor, known: Known) -> Named:
+    def named(self, whitened: Tensor, known: Known) -> Quantised:
         """Each vector by the nearest code of the first book, what is left by that of the next."""
         rest, total = whitened, torch.zeros_like(whitened)
         indices, bits, soft_bits = [], [], []
         commitment = whitened.new_zeros(())
-        power = whitened.detach().square().mean().clamp(min=1e-6)
         for book in self.books:
             codes = book.vectors()  # type: ignore[operator]
             chances = book.log_chances(known, total.detach())  # type: ignore[operator]
@@ -156,12 +168,12 @@ class ResidualTokens(nn.Module):
             total, rest = total + code, rest - code.detach()
             indices.append(chosen)
         through = whitened + (total - whitened).detach()
-        return Named(
+        return Quantised(
             torch.stack(indices, 1),
             through,
             torch.stack(bits, 1),
             torch.stack(soft_bits, 1),
-            commitment / power,
+            commitment,
         )
 
     def guessed(self, known: Known) -> Tensor:
@@ -175,7 +187,7 @@ class ResidualTokens(nn.Module):
 
     def answer(self, known: Known, vectors: Tensor) -> Tensor:
         """What whitened vectors say, N x width x H/16 x W/16: 0 where they are 0 all around."""
-        said = self.back((vectors * known.log_scale.exp()).to(known.coarse.dtype))
+        said = self.back((vectors * known.spread).to(known.coarse.dtype))
         with_tokens, without = (
             self.refine(known.fine + self.merge(x)) for x in (known.coarse + said, known.coarse)
         )
