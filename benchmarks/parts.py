@@ -1,42 +1,46 @@
-"""What each part of sprdiff is worth: its pictures with a part left out, at equal bytes.
+"""What each part of sprdiff is worth: its pictures with a part left out, and hdc's, at equal bytes.
 
-    python benchmarks/parts.py FOLDER --vae VAE --semantic SEMANTIC [--codec CODEC --diffusion D]
-        [--whole WHOLE] [--beside NAME=WHOLE ...] [--metric-weights DIR]
-        [--rates 0.005,0.01,0.02] [--limit N]
+    python benchmarks/parts.py FOLDER --vae VAE --semantic SEMANTIC --finish CHECKPOINT
+        [--beside NAME=CHECKPOINT ...] [--metric-weights DIR] [--rates 0.005,0.01,0.02]
+        [--rows NAMES] [--limit N] [--sheet PNG]
 
-The averaged networks of checkpoints, `--whole` in place of `--codec` and `--diffusion`, are asked
-for every picture at the best quality that takes at most so many bits per pixel. Encoders are left
-out of what is coded; features of pixels out of what the diffusion is given; the diffusion gives way
-to what it begins with (a regression), or loses its noise. NAME are rows of other checkpoints of the
-stage `whole-sprdiff`: trained without a part. No file is written: bits are those that the float
-twins' Gaussians give the rounded symbols, and those of header and checksum. Prints a Markdown table
-of means over the pictures.
+The averaged networks of checkpoints of the stages `vae`, `semantic` and `finish` are asked for
+every picture at the best quality that takes at most so many bits per pixel. Encoders are left out
+of what is coded; features of pixels out of what the diffusion is given; the diffusion gives way to
+what it begins with (a regression), or loses its noise. NAME are rows of other checkpoints of
+`finish`: trained without a part. No file is written: bits are those that the float twins' Gaussians
+give the rounded symbols, and those of header and checksum. A sheet has the middles of the
+originals, then of all rows. Prints a Markdown table of means over the pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import click
+import numpy as np
 import torch
-from latents import FRAME, cut, padded
+from latents import FIDELITIES, JUDGED, bits, cut, hdc_pictures, judged_row, padded
 from measuring import table
 from PIL import Image
-from sampling import JUDGED, judged_row
 from torch import Tensor
 
+from hdcodec import Codec
 from hdcodec.eval import picture_files
 from hdcodec.eval.metrics import Reference
 from hdcodec.images import load
-from hdcodec.models.hdc.coding import CodedBatch
 from hdcodec.models.hdc.lic import uniform
 from hdcodec.models.qualities import QUALITIES
 from hdcodec.models.sprdiff.codec import PARTS, TripleFeatures
 from hdcodec.models.sprdiff.diffusion import noise_of
 from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.train.export_sprdiff import analysis_of, assembled
+
+SIDE = 256
+"""Pixels of each picture's middle that a sheet shows."""
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -56,7 +60,7 @@ ROWS = {
     "two steps": Row(steps=2),
     "four steps": Row(steps=4),
     "one step, no noise": Row(noisy=False),
-    "coarse estimate through the VAE": Row(steps=0),
+    "the coarse estimate in place of a sample": Row(steps=0),
     "coarse picture": Row(steps=-1),
     "without features of pixels": Row(featured=False),
     **{
@@ -70,53 +74,65 @@ ROWS = {
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 @click.option("--vae", type=FILE, required=True)
 @click.option("--semantic", type=FILE, required=True)
-@click.option("--codec", type=FILE)
-@click.option("--diffusion", type=FILE)
-@click.option("--whole", type=FILE)
-@click.option("--beside", multiple=True, metavar="NAME=WHOLE", help="Another checkpoint.")
+@click.option("--finish", type=FILE, required=True)
+@click.option("--beside", multiple=True, metavar="NAME=FILE", help="Another checkpoint.")
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--rates", default="0.005,0.01,0.02", show_default=True)
+@click.option("--rows", default=",".join([*ROWS, *FIDELITIES]), show_default="all")
 @click.option("--limit", type=int, help="Use only the first N pictures.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Writes the pictures' middles.")
 def main(
     folder: Path,
     beside: tuple[str, ...],
     metric_weights: str | None,
     rates: str,
+    rows: str,
     limit: int | None,
-    **checkpoints: Path | None,
+    sheet: Path | None,
+    **checkpoints: Path,
 ) -> None:
     """Print the table of the pictures in FOLDER."""
-    models = {"": assembled(checkpoints, analysis_of(None)).eval()}
-    encoders = {name: checkpoints[name] for name in ("vae", "semantic")}
+    models, hdc = {"": assembled(checkpoints, analysis_of(None)).eval()}, Codec("hdc")
     for name, _, path in (text.partition("=") for text in beside):
-        models[name] = assembled(encoders | {"whole": Path(path)}, analysis_of(None)).eval()
-    values: dict[tuple[float, str], list[list[float]]] = {}
+        other = checkpoints | {"finish": Path(path)}
+        models[name] = assembled(other, analysis_of(None)).eval()
+    wanted, values, strips = rows.split(","), dict[tuple[float, str], list[list[float]]](), []
     for path in picture_files(folder)[:limit]:
         image = load(path).rgb
         reference = Reference(image, JUDGED, weights=metric_weights)
+        strip = [image]
         for rate in map(float, rates.split(",")):
-            for name, bpp, picture in pictures(models, image, rate):
+            shown = chain(pictures(models, image, rate, wanted), hdc_pictures(hdc, image, rate))
+            for name, bpp, picture in shown:
+                if name in FIDELITIES and name not in wanted:
+                    continue
                 known = reference.compare(picture)
                 found = [bpp, *(known[metric] for metric in JUDGED)]
                 values.setdefault((rate, name), []).append(found)
+                strip.append(picture)
+        strips.append(np.concatenate([middle(picture) for picture in strip], 1))
     lines = [judged_row(name, found) for (_, name), found in values.items()]
     click.echo(table(lines))
+    if sheet is not None:
+        Image.fromarray(np.concatenate(strips)).save(sheet)
 
 
 @torch.inference_mode()
 def pictures(
-    models: dict[str, SprdiffModel], image: Image.Image, rate: float
+    models: dict[str, SprdiffModel], image: Image.Image, rate: float, rows: Container[str] = ROWS
 ) -> Iterator[tuple[str, float, Image.Image]]:
-    """Row, bits per pixel and picture: all rows of the first model, one step of the others; none
+    """Row, bits per pixel and picture: these rows of the first model, one step of the others; none
     where the lowest quality takes more than `rate`."""
     for name, model in models.items():
-        asked = {f"trained {name}": Row()} if name else ROWS
+        asked = {title: row for title, row in ROWS.items() if title in rows}
+        if name:
+            asked = {f"trained {name}": Row()}
         for title, row in asked.items():
             found = best(model, image, rate, row)
             if found is not None:
-                bits, qindex, latent = found
+                size, qindex, latent = found
                 shown = cut(pixels(model, latent, qindex, row), image.size)
-                yield title, bits / (image.width * image.height), shown
+                yield title, size / (image.width * image.height), shown
 
 
 def best(
@@ -132,29 +148,30 @@ def best(
         middle = (low + high) // 2
         qindex = uniform(torch.tensor([middle]), x)
         coded = model.codec.written(fused * model.codec.gain(qindex), qindex)
-        if (bits := size(coded)) <= rate * image.width * image.height:
-            low, found = middle + 1, (bits, qindex, coded.latent)
+        if (size := bits(coded)) <= rate * image.width * image.height:
+            low, found = middle + 1, (size, qindex, coded.latent)
         else:
             high = middle - 1
     return found
 
 
-def size(coded: CodedBatch) -> float:
-    """Bits of a file."""
-    return float((coded.y_bits + coded.z_bits).sum()) + 8 * FRAME
-
-
 def pixels(model: SprdiffModel, latent: Tensor, qindex: Tensor, row: Row) -> Tensor:
     """What a row makes of decoded latents, 1 x 3 x H x W."""
     given = model.given(latent, qindex)
+    mean, eighth = model.codec.reconstruction.detailed(given)
     if row.steps < 0:
-        return model.coarse(given)
+        return mean
     if not row.featured:
         given = given._replace(features=torch.zeros_like(given.features))
-    if row.steps == 0:
-        return model.vae.decode(given.coarse)
     noise = noise_of(given.coarse) * row.noisy
-    return model.sampled(given, noise, row.steps)
+    z = model.sampler.sample(given, noise, row.steps) if row.steps else given.coarse
+    return model.decoder(z, mean, eighth)
+
+
+def middle(picture: Image.Image) -> np.ndarray:
+    """Its `SIDE` pixels around the centre."""
+    left, top = ((side - SIDE) // 2 for side in picture.size)
+    return np.asarray(picture.crop((left, top, left + SIDE, top + SIDE)))
 
 
 if __name__ == "__main__":

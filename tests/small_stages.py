@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 import torch
 
+from hdcodec.models.hdc.config import DecoderConfig
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import (
     DiffusionConfig,
+    DistortionConfig,
     LatentCodecConfig,
     SemanticConfig,
+    SprdiffConfig,
     VaeConfig,
 )
 from hdcodec.models.sprdiff.semantic import SemanticEncoder
@@ -42,6 +45,10 @@ STUDENT = SemanticConfig(features=8, width=8, depth=1)
 SAMPLER_SIZES = DiffusionConfig(
     latent=8, trunk_width=16, width=16, depth=1, deep_width=16, deep_depth=1, embedding=16
 )
+DECODER = DecoderConfig(
+    vectors=8, seen=8, sixteenth=12, width=16, depth=1, detail=8, detail_depth=1, head_depth=1
+)
+ALL_SIZES = SprdiffConfig(VAE_SIZES, DistortionConfig(8, 1), STUDENT, SIZES, SAMPLER_SIZES, DECODER)
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -17,7 +17,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-    for name in ("parts", "latents", "sampling", "measuring"):
+    for name in ("parts", "latents", "measuring"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return __import__("parts")
 

@@ -28,7 +28,7 @@ from hdcodec.codec import forget
 from hdcodec.entropy.coder import Decoder, PrefixDecoder
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.format import MODELS, Model, pack, unpack
-from hdcodec.models.hdc.config import Config
+from hdcodec.models.hdc.config import Config, DecoderConfig
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.noise import noise
 from hdcodec.models.sprdiff.config import (
@@ -39,14 +39,14 @@ from hdcodec.models.sprdiff.config import (
     SprdiffConfig,
     VaeConfig,
 )
-from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler, noise_of
+from hdcodec.models.sprdiff.diffusion import noise_of
 from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.models.sprdiff.options import SprdiffParameters
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.models.tiles import LEAST_AREA
 from hdcodec.train.__main__ import main
 from hdcodec.train.export_sprdiff import assembled, export_sprdiff
-from hdcodec.train.whole_sprdiff import PictureCodec
+from hdcodec.train.finish import PictureCodec
 
 MODEL_ID = 97
 SIZES = SprdiffConfig(
@@ -54,7 +54,8 @@ SIZES = SprdiffConfig(
     DistortionConfig(8, 1),
     SemanticConfig(8, 8, 1),
     LatentCodecConfig(16, 4, 8, 9, 8, 72, 8, 16, 16, 1, 8, 16, 1, 8, 1, 1),
-    DiffusionConfig(8, 8, 9, 16, 1, 16, 1, 16, 1, 16),
+    DiffusionConfig(8, 9, 16, 16, 1, 16, 1, 16),
+    DecoderConfig(8, 8, 12, 16, 1, 8, 1, 1),
 )
 COMMANDS = ("compress", "decompress", "batch", "eval", "compare")
 
@@ -68,6 +69,7 @@ def untrained() -> SprdiffModel:
             nn.init.normal_(module.weight, std=0.2)
     model.codec.log_gain.data += 1.5
     model.codec.fusion.net[-1].weight.data *= 4
+    model.decoder.corrected.fused_head.to_full[0].weight.data *= 0.3  # within 0..1, mostly
     return model
 
 
@@ -380,25 +382,22 @@ def beside(tiny_config: Config) -> HdcModel:
 def test_checkpoints_become_weights(
     tmp_path: Path, beside: HdcModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, diffusion = untrained(), Sampler(SIZES.diffusion)
+    model = untrained()
     paths = saved(
         tmp_path,
-        vae=model.vae.state_dict(),
+        vae=Vae(SIZES.vae).state_dict(),
         semantic=semantic_state(model),
-        codec=model.codec.state_dict(),
-        diffusion=diffusion.state_dict(),
+        finish=PictureCodec(model.codec, model.sampler, model.decoder).state_dict(),
     )
+    vae = torch.load(paths["vae"], weights_only=True)["average"]
     analysis = beside.lic.analysis
     found = assembled(paths, analysis, SIZES).state_dict()
-    for name, value in model.vae.state_dict().items():
-        assert torch.equal(found[f"vae.{name}"], value)
+    for name in model.vae.state_dict():
+        assert torch.equal(found[f"vae.{name}"], vae[name])
     assert torch.equal(found["distortion.0.embed.1.bias"], analysis.net[0].embed[1].bias)
-    assert torch.equal(found["sampler.sigma"], diffusion.sigma)
+    assert torch.equal(found["sampler.sigma"], model.sampler.sigma)
     with pytest.raises(ValueError, match="the vae does not fit the model"):
-        assembled(paths, analysis, replace(SIZES, vae=replace(SIZES.vae, decoder_depth=2)))
-    trial = saved(tmp_path, trial=Diffusion(SIZES.diffusion).state_dict())["trial"]
-    with pytest.raises(ValueError, match="given hdc's latents, not the codec's"):
-        assembled(paths | {"diffusion": trial}, analysis, SIZES)
+        assembled(paths, analysis, replace(SIZES, vae=replace(SIZES.vae, encoder_depth=2)))
     argv = command_line(tmp_path / "out", paths)
     refused = CliRunner().invoke(main, argv)
     assert refused.exit_code == 1 and "does not fit the model" in refused.output
@@ -412,16 +411,16 @@ def test_checkpoints_become_weights(
     assert again.exit_code == 1 and "new weights need a new model id" in again.output
 
 
-def test_a_whole_checkpoint_becomes_weights_that_decode_to_its_pictures(
+def test_checkpoints_become_weights_that_decode_to_its_pictures(
     tmp_path: Path, beside: HdcModel, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = untrained().half().float()
-    whole = PictureCodec(model.codec, model.sampler, Vae(SIZES.vae).decoder.half().float()).eval()
+    whole = PictureCodec(model.codec, model.sampler, model.decoder).eval()
     paths = saved(
         tmp_path,
         vae=model.vae.state_dict(),
         semantic=semantic_state(model),
-        whole=whole.state_dict(),
+        finish=whole.state_dict(),
     )
     monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: SIZES)
     monkeypatch.setattr("hdcodec.train.export_sprdiff.restore", lambda _: beside)
@@ -435,25 +434,9 @@ def test_a_whole_checkpoint_becomes_weights_that_decode_to_its_pictures(
     latent = torch.tensor(symbols.latent).permute(2, 0, 1)[None].float() / 2**FRACTION_BITS
     with torch.inference_mode():
         given = whole.codec.decode(latent, torch.tensor(symbols.qindex)[None]).given
-        picture = whole.sampled(given, noise_of(given.coarse))[0].permute(1, 2, 0)
+        z = whole.sampler.sample(given, noise_of(given.coarse))
+        picture = whole.pictures(given, z)[1][0].permute(1, 2, 0)
     wanted = picture.clamp(0, 1).mul(255).round().numpy()[:192, :128]
     forget()
     assert wanted.std() > 5
     assert np.abs(array(codec.decompress(data, fidelity=0.0)) - wanted).max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ((), "a codec and a diffusion are needed, or a checkpoint of whole-sprdiff"),
-        (("codec",), "a codec and a diffusion are needed, or a checkpoint of whole-sprdiff"),
-        (("whole", "codec"), "a checkpoint of whole-sprdiff is given, and one of a codec"),
-        (("whole", "diffusion"), "a checkpoint of whole-sprdiff is given, and one of a diffusion"),
-    ],
-)
-def test_too_few_or_too_many_checkpoints(
-    tmp_path: Path, given: tuple[str, ...], message: str
-) -> None:
-    paths = saved(tmp_path, **{name: {} for name in ("vae", "semantic", *given)})
-    refused = CliRunner().invoke(main, command_line(tmp_path / "out", paths))
-    assert refused.exit_code == 1 and refused.output == f"Error: {message}\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from small_stages import SAMPLER_SIZES, STUDENT, VAE_SIZES
+from small_stages import DECODER, SAMPLER_SIZES, STUDENT, VAE_SIZES
 from small_stages import SIZES as CODEC_SIZES
 from test_train_semantic import lite0
 from torch import Tensor, nn
@@ -18,19 +18,18 @@ from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, TokenConfig
 from hdcodec.models.sprdiff.codec import LatentCodec
-from hdcodec.models.sprdiff.config import DiffusionConfig
-from hdcodec.models.sprdiff.diffusion import Diffusion, Sampler
+from hdcodec.models.sprdiff.decoder import SampleDecoder
+from hdcodec.models.sprdiff.diffusion import Sampler
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.train.codec import Encoders
 from hdcodec.train.coded import Coded
-from hdcodec.train.latents import Frozen
+from hdcodec.train.finish import Begun, PictureCodec
 from hdcodec.train.loop import Settings
 from hdcodec.train.run import prepare
 from hdcodec.train.semantic import Student
 from hdcodec.train.stages import STAGES
 from hdcodec.train.teacher import Teacher
 from hdcodec.train.tokens import Beside
-from hdcodec.train.whole_sprdiff import Begun, PictureCodec
 
 BATCH, SIDE = 4, 64
 RECORDED = [name for name, stage in STAGES.items() if stage.steady]
@@ -68,11 +67,6 @@ def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
     if kind.endswith("-tokens"):
         tokens = LatentTokens if kind == "latent-tokens" else FeatureTokens
         return tokens(TokenConfig(16, 4, 8, 2), hdc), Beside(HdcModel(hdc))
-    if kind == "diffusion":
-        sizes = DiffusionConfig(
-            decoded=hdc.latent, latent=8, trunk_width=16, trunk_depth=1, width=16, deep_width=16
-        )
-        return Diffusion(sizes), Frozen(lic, vae)
     student = Student(STUDENT)
     if kind == "semantic":
         return student, Teacher(lite0())
@@ -81,7 +75,7 @@ def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
         return codec, encoders
     if kind == "sampler":
         return Sampler(SAMPLER_SIZES), Coded(encoders, codec)
-    picture_codec = PictureCodec(codec, Sampler(SAMPLER_SIZES), Vae(VAE_SIZES).decoder)
+    picture_codec = PictureCodec(codec, Sampler(SAMPLER_SIZES), SampleDecoder(DECODER))
     return picture_codec, Begun(encoders, LatentCodec(CODEC_SIZES), None)
 
 

@@ -33,7 +33,7 @@ _NEEDED = {
     "semantic": "Checkpoint of the stage 'semantic'.",
     "codec": "Checkpoint of the stage 'codec'.",
     "teacher": "Weights of EfficientNet-Lite0.",
-    "diffusion": "Checkpoint of 'diffuse' or 'finish'.",
+    "diffusion": "Checkpoint of the stage 'diffuse'.",
 }
 
 
@@ -43,7 +43,7 @@ def _own_options(stage: Stage) -> Callable[[Command], Command]:
         click.option(f"--{name}", type=_FILE, required=name in stage.needs, help=_NEEDED[name])
         for name in (*stage.needs, *stage.takes)
     ]
-    if stage.model in ("diffusion", "sampler"):
+    if stage.model == "sampler":
         options.append(click.option("--sigma", type=float, help="Of the noise."))
     if stage.model in ("codec", "latent-tokens", "feature-tokens"):
         options.append(click.option("--worth", type=float, help="Of distortion, beside the usual."))
@@ -169,11 +169,7 @@ def export_command(
 @click.option("--model-id", type=int, required=True, help="The registered id of these weights.")
 @click.option("--vae", type=_FILE, required=True, help=_NEEDED["vae"])
 @click.option("--semantic", type=_FILE, required=True, help=_NEEDED["semantic"])
-@click.option("--codec", type=_FILE, help=_NEEDED["codec"])
-@click.option("--diffusion", type=_FILE, help=_NEEDED["diffusion"])
-@click.option(
-    "--whole", type=_FILE, help="Checkpoint of 'whole-sprdiff', in place of both of these."
-)
+@click.option("--finish", type=_FILE, required=True, help="Checkpoint of the stage 'finish'.")
 @click.option(
     "--hdc",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -185,7 +181,7 @@ def export_sprdiff_command(
     model_id: int,
     hdc: Path | None,
     notes: tuple[str, ...],
-    **checkpoints: Path | None,
+    **checkpoints: Path,
 ) -> None:
     """Write the runtime weights of the averaged models of sprdiff into FOLDER."""
     from .export_sprdiff import analysis_of, assembled, export_sprdiff

@@ -24,29 +24,34 @@ from hdcodec.perceptual import LPIPS
 from .checkpoint import load_average
 from .data import Crops
 from .draws import random_map
-from .figures import Figures, mean, psnr
+from .figures import Figures, mean
+from .from_hdc import REFERENCE, begin_as_hdc, gains_of
 from .loop import Loss
 from .losses import bits_per_pixel
 from .restore import restore
 from .semantic import cosine_distance, load_student
 from .vae import load_vae
 
-WORTH = (0.01, 0.15)
-"""Bits per pixel against the squared error of the VAE's latents at the lowest and the highest
-quality: for about .002 to .03 bits per pixel."""
+TRADE_OFF = (0.0025, 0.07)
+"""Bits per pixel against distortion, as hdc counts it, at the lowest and the highest quality: for
+about .002 to .03 bits per pixel."""
 
-SEMANTIC_WEIGHT = 0.5
-"""Of the cosine distance, beside the squared error of the VAE's latents."""
+LATENT_WEIGHT = 1.5
+"""Of the squared error of hdc's latents, in its rounding steps, summed over a position: this much
+has a step of 1 be worth its bits."""
 
-PICTURE_WEIGHT = 60.0
-"""Of the coarse picture's squared error on [0, 1], which then counts about as much."""
+ESTIMATE_WEIGHT = 0.1
+"""Of the squared error of the VAE's latents, in proportion to what its decoder feels."""
 
-PICTURES = 0.125
-"""Part of a batch of which coarse pictures are made: they take longer than all else."""
+SEMANTIC_WEIGHT = 0.1
+"""Of the cosine distance of the semantic features."""
 
 MEASURED, NOISE = 16, 0.5
 """Crops on which it is measured what the VAE's decoder feels, and the deviation of the noise in
 their latents: that of what a coarse estimate misses."""
+
+BEGUN = 64
+"""Crops from which principal components are taken."""
 
 SHOWN_QUALITIES = (0, 100, 200)
 
@@ -99,34 +104,49 @@ def load_encoders(vae: Path, semantic: Path, device: str) -> Encoders:
 
 
 def codec_loss(model: LatentCodec, _: LPIPS, __: object, frozen: Encoders) -> Loss:
-    """Rate, and for each tile by its quality what the VAE's latents, the semantic features and the
-    coarse picture miss; always the same."""
+    """Rate, and for each tile by its quality what hdc's latents, the VAE's and the semantic
+    features miss; always the same. The synthesis, which is hdc's, learns nothing here: it gets no
+    picture to learn from."""
+    model.reconstruction.synthesis.requires_grad_(False)
+    step, last = gains_of(frozen.lic, REFERENCE)[:, None, None], frozen.lic.analysis.last
 
     def loss(batch: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         seen, x = frozen.unpacked(batch)
         qindex = random_map(x, generator)
         coded, rebuilt = model(seen, qindex)
-        given, bpp = rebuilt.given, bits_per_pixel(coded)
-        some = max(1, round(PICTURES * len(x)))
-        picture = model.reconstruction.picture(given.some(some))
-        off = (given.coarse - seen.vae).square()
-        missed = (off * model.felt[:, None, None]).mean(1)
+        bpp, worth = bits_per_pixel(coded), model.worth * trade_off(qindex.float(), TRADE_OFF)
+        off = ((rebuilt.between.float() - last(seen.distortion)) * step).square().sum(1)
+        missed = ((rebuilt.given.coarse - seen.vae).square() * model.felt[:, None, None]).mean(1)
         apart = cosine_distance(rebuilt.semantic, seen.semantic)
-        error = (picture.float() - x[:some]).square().mean(1)
-        factor = (model.worth * trade_off(qindex.float(), WORTH)) ** 0.5
-        semantic, pixel = SEMANTIC_WEIGHT * model.used[3], PICTURE_WEIGHT * model.used[4]
-        distortion = in_tiles(missed + semantic * apart, factor).mean()
-        distortion = distortion + pixel * in_tiles(error, factor[:some]).mean()
+        error = model.used[4] * LATENT_WEIGHT * off + ESTIMATE_WEIGHT * missed
+        error = error + SEMANTIC_WEIGHT * model.used[3] * apart
         low = qindex.float().mean((1, 2)) < QUALITIES // 2
-        return (bpp / factor).mean() + distortion, {
+        total = (bpp / worth.sqrt()).mean() + in_tiles(error, worth.sqrt()).mean()
+        return total, {
             "bpp_low": mean(bpp.mean((1, 2)), low),
             "bpp_high": mean(bpp.mean((1, 2)), ~low),
             "z_bpp": mean(bpp - coded.y_bits / 64**2),
-            "coarse_low": mean(off.mean((1, 2, 3)), low),
-            "coarse_high": mean(off.mean((1, 2, 3)), ~low),
+            "off_low": mean(off.mean((1, 2)), low),
+            "off_high": mean(off.mean((1, 2)), ~low),
             "felt": mean(missed),
             "cosine": 1 - mean(apart),
-            "picture_db": psnr(error.mean((1, 2))),
+        }
+
+    return loss
+
+
+def rate_loss(model: LatentCodec, _: LPIPS, __: object, frozen: Encoders) -> Loss:
+    """The rate of latents as they are: what the entropy networks of a codec that begins as hdc have
+    to learn first. Always the same."""
+
+    def loss(batch: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
+        seen, x = frozen.unpacked(batch)
+        qindex = random_map(x, generator)
+        bpp = bits_per_pixel(model.coded(model.encode(seen, qindex), qindex))
+        low = qindex.float().mean((1, 2)) < QUALITIES // 2
+        return (bpp / trade_off(qindex.float(), TRADE_OFF).sqrt()).mean(), {
+            "bpp_low": mean(bpp.mean((1, 2)), low),
+            "bpp_high": mean(bpp.mean((1, 2)), ~low),
         }
 
     return loss
@@ -159,12 +179,15 @@ def felt(vae: Vae, x: Tensor) -> Tensor:
 def start_codec(
     path: Path | None, config: LatentCodecConfig | None, crops: Crops, frozen: Encoders
 ) -> LatentCodec:
-    """The averaged codec of a checkpoint, or one whose reconstruction ends as hdc's synthesis;
+    """The averaged codec of a checkpoint, or one that begins as hdc (see `begin_as_hdc`);
     raises RuntimeError if the sizes are not those of hdc."""
     if path is not None:
         return load_codec(path, config)
     model = LatentCodec(config or LatentCodecConfig())
-    model.reconstruction.synthesis.load_state_dict(frozen.lic.synthesis.state_dict())
+    steps = range(-(-BEGUN // crops.batch))
+    with torch.no_grad():
+        features = torch.cat([frozen.lic.analysis.features(crops(k)) for k in steps])
+    begin_as_hdc(model, frozen.lic, features, TRADE_OFF)
     model.felt.copy_(felt(frozen.vae, crops(0)[:MEASURED]))
     return model
 

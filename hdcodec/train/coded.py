@@ -1,5 +1,5 @@
-"""What a diffusion of the sprdiff family is given by its codec: the networks around the stages
-`diffuse` and `finish`, what these begin with, and what a sheet shows of them."""
+"""What a diffusion of the sprdiff family is given by its codec: the networks around the stage
+`diffuse`, what it begins with, and what a sheet shows of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from hdcodec.models.sprdiff.vae import Vae
 from .checkpoint import load_average
 from .codec import Encoders, load_codec, load_encoders
 from .data import Crops
-from .diffuse import SHOWN_QUALITY, SHOWN_STEPS
 from .draws import random_qindex
+
+SHOWN_QUALITY = 50
+"""Quality index of the pictures in a sheet of samples."""
+
+SHOWN_STEPS = (1, 4)
 
 
 class Coded(nn.Module):
@@ -39,9 +43,7 @@ class Coded(nn.Module):
         return self.encoders.kept(x)
 
     @torch.no_grad()
-    def told(
-        self, _: Sampler, kept: Tensor, generator: torch.Generator
-    ) -> tuple[Reconstructed, Tensor]:
+    def told(self, kept: Tensor, generator: torch.Generator) -> tuple[Reconstructed, Tensor]:
         """What is kept, N x B x h x w -> what files of random qualities say, and the VAE's
         latents."""
         seen, x = self.encoders.unpacked(kept)

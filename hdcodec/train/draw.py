@@ -157,7 +157,7 @@ def drawn(
 def wake(model: HdcModel) -> None:
     """Give a decoder that has not learnt to use the noise at 1/8 some to begin with, at both
     scales."""
-    decoder = model.vq_decoder
-    if decoder.coarse_grain is not None and not decoder.coarse_grain.noise.weight.any():
-        decoder.grain.wake(GRAIN)
-        decoder.coarse_grain.wake(GRAIN)
+    fine, coarse = model.vq_decoder.grain, model.vq_decoder.coarse_grain
+    if fine is not None and coarse is not None and not coarse.noise.weight.any():
+        fine.wake(GRAIN)
+        coarse.wake(GRAIN)

@@ -32,45 +32,32 @@ class Taken(NamedTuple):
 
 
 CHECKPOINTS = {
-    "vae": (Taken("vae"),),
+    "vae": (Taken("vae", wanted=("encoder.", "normalisation.")),),
     "semantic": (Taken("semantic", "encoder."),),
-    "codec": (Taken("codec"),),
-    "diffusion": (Taken("sampler", wanted=("denoiser.", "sigma")),),
-    "whole": (
+    "finish": (
         Taken("codec", "codec."),
         Taken("sampler", "sampler."),
-        Taken("vae.decoder", "decoder."),
+        Taken("decoder", "decoder."),
     ),
 }
-"""By the names of options, in an order in which later ones replace what earlier ones have given."""
+"""By the names of options."""
 
 
 def assembled(
-    paths: Mapping[str, Path | None], analysis: Analysis, config: SprdiffConfig | None = None
+    paths: Mapping[str, Path], analysis: Analysis, config: SprdiffConfig | None = None
 ) -> SprdiffModel:
     """The averaged networks of the checkpoints named in `CHECKPOINTS`, and the `analysis` of hdc
-    that the codec was trained beside: `whole` in place of `codec` and `diffusion`.
+    that the codec was trained beside.
 
-    Raises ValueError where there are too few or too many, or the sizes of one are not those of
-    `config`.
+    Raises ValueError where the sizes of one are not those of `config`.
     """
-    given = {name: path for name in CHECKPOINTS if (path := paths.get(name)) is not None}
-    _check_complete(given)
     model = SprdiffModel(config or SprdiffConfig())
-    for name, path in given.items():
-        state = averaged(path)
-        for source in CHECKPOINTS[name]:
-            _fill(model.get_submodule(source.part), _taken(state, path, source), name)
+    for name, sources in CHECKPOINTS.items():
+        state = averaged(paths[name])
+        for source in sources:
+            _fill(model.get_submodule(source.part), _taken(state, source), name)
     _fill(model.distortion, analysis.net[:-1].state_dict(), "analysis of hdc")
     return model
-
-
-def _check_complete(given: Mapping[str, Path]) -> None:
-    apart = {"codec", "diffusion"} & given.keys()
-    if "whole" in given and apart:
-        raise ValueError(f"a checkpoint of whole-sprdiff is given, and one of a {min(apart)}")
-    if "whole" not in given and len(apart) < 2:
-        raise ValueError("a codec and a diffusion are needed, or a checkpoint of whole-sprdiff")
 
 
 def analysis_of(hdc: Path | None) -> Analysis:
@@ -79,10 +66,8 @@ def analysis_of(hdc: Path | None) -> Analysis:
     return restore(found).lic.analysis
 
 
-def _taken(state: Mapping[str, Tensor], path: Path, source: Taken) -> dict[str, Tensor]:
+def _taken(state: Mapping[str, Tensor], source: Taken) -> dict[str, Tensor]:
     """Of a checkpoint's averaged tensors those of a part of the model, by their names there."""
-    if source.part == "sampler" and any(name.startswith("reconstruction.") for name in state):
-        raise ValueError(f"{path} is given hdc's latents, not the codec's: it is of a trial")
     wanted = tuple(source.prefix + name for name in source.wanted)
     return {k.removeprefix(source.prefix): v for k, v in state.items() if k.startswith(wanted)}
 

@@ -22,8 +22,7 @@ from .checkpoint import averaged
 from .codec import codec_views, load_encoders, start_codec
 from .coded import load_coded, sampler_views, start_sampler
 from .data import Crops
-from .diffuse import diffusion_views, start_diffusion
-from .latents import load_frozen
+from .finish import load_begun, picture_views, start_picture
 from .restore import restore
 from .samples import hdc_views
 from .semantic import semantic_views, start_semantic
@@ -31,7 +30,6 @@ from .stages import STAGES
 from .teacher import load_teacher
 from .tokens import load_beside, starting, tokens_views
 from .vae import start_vae, vae_views
-from .whole_sprdiff import load_begun, picture_views, start_picture
 
 
 class Trained(NamedTuple):
@@ -140,7 +138,6 @@ MODELS = {
     "latent-tokens": Trained(starting(LatentTokens), tokens_views, load_beside),
     "feature-tokens": Trained(starting(FeatureTokens), tokens_views, load_beside),
     "vae": Trained(start_vae, vae_views),
-    "diffusion": Trained(start_diffusion, diffusion_views, load_frozen),
     "codec": Trained(start_codec, codec_views, load_encoders),
     "sampler": Trained(start_sampler, sampler_views, load_coded),
     "semantic": Trained(start_semantic, semantic_views, load_teacher),

@@ -1,9 +1,8 @@
 """What each stage trains, by which loss and how fast.
 
 The stages of hdc build on each other: `lic`, `vq`, `prior`, `drv1`, `drv2`, `joint`, `whole`,
-`draw`; so do those of sprdiff, `vae`, `semantic`, `codec`, `diffuse`, `finish` and
-`whole-sprdiff`, and a trial of its diffusion beside hdc's LIC stream, `diffuse-lic` and
-`finish-lic`. Only the named parts of the model learn in a stage; everything else is frozen.
+`draw`; so do those of sprdiff, `vae`, `semantic`, `codec-start`, `codec`, `diffuse` and `finish`.
+Only the named parts of the model learn in a stage; everything else is frozen.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from dataclasses import dataclass
 
 from hdcodec.perceptual import DISTS
 
-from .codec import codec_loss
-from .diffuse import diffuse_loss, finish_loss
+from .codec import codec_loss, rate_loss
+from .diffuse import diffuse_loss
 from .draw import Drawing, draw_loss
+from .finish import finish_loss
 from .losses import (
     MakeLoss,
     drv1_loss,
@@ -28,7 +28,6 @@ from .realism import Realism
 from .semantic import semantic_loss
 from .tokens import start_loss, tokens_loss
 from .vae import vae_loss
-from .whole_sprdiff import whole_sprdiff_loss
 
 Judges = Realism | Drawing | DISTS
 """What a loss is given beside LPIPS; the first two have discriminators."""
@@ -77,26 +76,16 @@ STAGES: dict[str, Stage] = {
         ("",), tokens_loss, 1e-3, steady=True, judges=DISTS, model="feature-tokens"
     ),
     "vae": Stage(("encoder", "decoder"), vae_loss, 8e-4, steady=True, judges=DISTS, model="vae"),
-    "diffuse-lic": Stage(
-        ("reconstruction", "denoiser"),
-        diffuse_loss,
-        1e-3,
-        steady=True,
-        model="diffusion",
-        needs=("vae",),
-        latents=True,
-    ),
-    "finish-lic": Stage(
-        ("denoiser",),
-        finish_loss,
-        4e-4,
-        steady=True,
-        judges=DISTS,
-        model="diffusion",
-        needs=("vae",),
-    ),
     "semantic": Stage(
         ("encoder",), semantic_loss, steady=True, model="semantic", needs=("teacher",)
+    ),
+    "codec-start": Stage(
+        ("hyper_analysis", "entropy"),
+        rate_loss,
+        steady=True,
+        model="codec",
+        needs=("vae", "semantic"),
+        latents=True,
     ),
     "codec": Stage(
         ("",), codec_loss, steady=True, model="codec", needs=("vae", "semantic"), latents=True
@@ -111,17 +100,8 @@ STAGES: dict[str, Stage] = {
         latents=True,
     ),
     "finish": Stage(
-        ("denoiser",),
-        finish_loss,
-        4e-4,
-        steady=True,
-        judges=DISTS,
-        model="sampler",
-        needs=("vae", "semantic", "codec"),
-    ),
-    "whole-sprdiff": Stage(
         ("",),
-        whole_sprdiff_loss,
+        finish_loss,
         4e-4,
         steady=True,
         judges=DISTS,

@@ -18,6 +18,22 @@ LATENT_STRIDE = STRIDE // HYPER_STRIDE
 
 
 @dataclass(frozen=True)
+class DecoderConfig(Sizes):
+    """Of a decoder that the LIC stream corrects: `depth` blocks of `width` at 1/16 and
+    `detail_depth` of `detail` at 1/8, then `head_depth`; and of what it is given: vectors of
+    `vectors` numbers, and features of `seen` at 1/8, out of which `sixteenth` at 1/16 are made."""
+
+    vectors: int = 32
+    seen: int = 160
+    sixteenth: int = 192
+    width: int = 224
+    depth: int = 5
+    detail: int = 144
+    detail_depth: int = 7
+    head_depth: int = 2
+
+
+@dataclass(frozen=True)
 class Config(Sizes):
     """Channel counts and depths; `latent` at 1/16, `hyper` at 1/64 of the picture's side.
 
@@ -55,3 +71,17 @@ class Config(Sizes):
         The first weights are older than noise at 1/8, which they do not name.
         """
         return super().from_dict({"textures": 1} | values)
+
+    @property
+    def decoder(self) -> DecoderConfig:
+        """The sizes of the VQ decoder."""
+        return DecoderConfig(
+            self.code_dim,
+            self.detail_width,
+            self.predictor_width,
+            self.decoder_width,
+            self.decoder_depth,
+            self.decoder_detail,
+            self.decoder_detail_depth,
+            self.head_depth,
+        )

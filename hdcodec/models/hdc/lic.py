@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -94,6 +94,11 @@ class Analysis(nn.Module):
         y: Tensor = self.net[:-1](x)
         return y
 
+    @property
+    def last(self) -> Pointwise:
+        """The layer that makes them."""
+        return cast(Pointwise, self.net[-1])
+
     def forward(self, x: Tensor) -> Tensor:
         """`x` N x 3 x H x W in [0, 1], sides multiples of 16."""
         y: Tensor = self.net(x)
@@ -121,10 +126,10 @@ class Synthesis(nn.Module):
         features: Tensor = self.coarse[:2](y)
         return features
 
-    def picture(self, features: Tensor) -> Tensor:
-        """What `trunk` gives -> base N x 3 x 16h x 16w, not clipped."""
-        base: Tensor = self.head(self.detail(self.coarse[2](features))) + 0.5
-        return base
+    def detailed(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What `trunk` gives -> what `forward` gives."""
+        eighth = self.detail(self.coarse[2](features))
+        return self.head(eighth) + 0.5, eighth
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """`y` N x latent x h x w -> base N x 3 x 16h x 16w, not clipped, and features N x

@@ -31,7 +31,7 @@ class HdcModel(nn.Module):
         self.drv_encoder, self.condition = DrvEncoder(cfg), Condition(cfg)
         self.denoisers = nn.ModuleList([Denoiser(cfg), Denoiser(cfg)])
         self.enhancer = Enhancer(cfg)
-        self.lic_features = LicFeatures(cfg)
+        self.lic_features = LicFeatures(cfg.decoder)
         self.predictor = MaskPredictor(cfg)
 
     @property

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import Block, Patches, PixelHead, down, stack, up
-from .config import Config
+from .config import Config, DecoderConfig
 from .fixed import FixedNet, Layer, mixer
 from .layers import Pointwise
 
@@ -86,14 +86,12 @@ class LicFeatures(nn.Module):
     They come from the LIC image and from the features that its base was made of.
     """
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: DecoderConfig) -> None:
         super().__init__()
-        self.eighth = nn.Sequential(Patches(cfg.decoder_detail), Block(cfg.decoder_detail))
-        self.synthesis = Pointwise(cfg.detail_width, cfg.decoder_detail)
+        self.eighth = nn.Sequential(Patches(cfg.detail), Block(cfg.detail))
+        self.synthesis = Pointwise(cfg.seen, cfg.detail)
         nn.init.zeros_(self.synthesis.weight)
-        self.sixteenth = nn.Sequential(
-            down(cfg.decoder_detail, cfg.predictor_width), Block(cfg.predictor_width)
-        )
+        self.sixteenth = nn.Sequential(down(cfg.detail, cfg.sixteenth), Block(cfg.sixteenth))
 
     def forward(self, x_lic: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """`x_lic` N x 3 x H x W, `features` of the synthesis N x detail_width x H/8 x W/8."""
@@ -155,27 +153,57 @@ class Correction(nn.Module):
         return y
 
 
-class VqDecoder(nn.Module):
-    """Codewords -> picture; with LIC features each scale is corrected by them, and what comes of it
-    is added to the LIC image."""
+class CorrectedDecoder(nn.Module):
+    """Vectors at 1/16 -> picture: each scale is corrected by features of the LIC stream, and what
+    comes of it is added to the LIC image."""
+
+    def __init__(self, cfg: DecoderConfig) -> None:
+        super().__init__()
+        w, d = cfg.width, cfg.detail
+        self.enter = Pointwise(cfg.vectors, w)
+        self.coarse = nn.ModuleList(Block(w) for _ in range(cfg.depth))
+        self.coarse_fix = nn.ModuleList(Correction(w, cfg.sixteenth) for _ in range(2))
+        self.up = up(w, d)
+        self.detail = nn.ModuleList(Block(d) for _ in range(cfg.detail_depth))
+        self.detail_fix = nn.ModuleList(Correction(d, d) for _ in range(2))
+        self.fused_head = PixelHead(d, zero=True, depth=cfg.head_depth)
+        self.grain: Texture | None = None
+        self.coarse_grain: Texture | None = None
+
+    def corrected(
+        self,
+        codes: Tensor,
+        lic: tuple[Tensor, Tensor, Tensor],
+        fidelity: Tensor,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """`codes` N x vectors x h x w; `lic` the LIC image and its features at 1/8 and 1/16;
+        `fidelity` N x 1 x 1 x 1 in [0, 1]; `noise` N x 2 * drv x h/2 x w/2 for decoders with
+        textures. Returns N x 3 x 16h x 16w, not clipped."""
+        x_lic, eighth, sixteenth = lic
+        x = self.coarse_fix[0](self.enter(codes), sixteenth, fidelity)
+        for block in self.coarse:
+            x = block(x)
+        x = self.up(self.coarse_fix[1](x, sixteenth, fidelity))
+        x = self.detail_fix[0](x, eighth, fidelity)
+        if noise is not None and self.coarse_grain is not None:
+            x = self.coarse_grain(x, noise, fidelity)
+        for block in self.detail:
+            x = block(x)
+        x = self.fused_head.quarter(self.detail_fix[1](x, eighth, fidelity))
+        if noise is not None and self.grain is not None:
+            x = self.grain(x, noise, fidelity)
+        y: Tensor = x_lic + self.fused_head.pixels(x)
+        return y
+
+
+class VqDecoder(CorrectedDecoder):
+    """Codewords -> picture, with what the LIC stream says or, in its first training, without."""
 
     def __init__(self, cfg: Config) -> None:
-        super().__init__()
-        w, d, lic16, lic8 = (
-            cfg.decoder_width,
-            cfg.decoder_detail,
-            cfg.predictor_width,
-            cfg.decoder_detail,
-        )
-        self.enter = Pointwise(cfg.code_dim, w)
-        self.coarse = nn.ModuleList(Block(w) for _ in range(cfg.decoder_depth))
-        self.coarse_fix = nn.ModuleList(Correction(w, lic16) for _ in range(2))
-        self.up = up(w, d)
-        self.detail = nn.ModuleList(Block(d) for _ in range(cfg.decoder_detail_depth))
-        self.detail_fix = nn.ModuleList(Correction(d, lic8) for _ in range(2))
-        self.head = PixelHead(d)
-        self.fused_head = PixelHead(d, zero=True, depth=cfg.head_depth)
-        channels = (self.fused_head.at_quarter.in_channels, d)
+        super().__init__(cfg.decoder)
+        self.head = PixelHead(cfg.decoder_detail)
+        channels = (self.fused_head.at_quarter.in_channels, cfg.decoder_detail)
         textures = [
             Texture(count, 2 * cfg.drv, fold)
             for count, fold in zip(channels, NOISE_FOLDS, strict=True)
@@ -190,26 +218,11 @@ class VqDecoder(nn.Module):
         fidelity: Tensor | None = None,
         noise: Tensor | None = None,
     ) -> Tensor:
-        """`codes` N x code_dim x h x w; `lic` the LIC image and its features at 1/8 and 1/16;
-        `fidelity` N x 1 x 1 x 1 in [0, 1]; `noise` N x 2 * drv x h/2 x w/2, that the DRVs are
-        sampled from. Returns N x 3 x 16h x 16w, not clipped."""
+        """As `corrected`; without `lic` or `fidelity` what the codewords alone say. `noise` is what
+        the DRVs are sampled from."""
         if lic is None or fidelity is None:
             return self._plain(codes)
-        x_lic, eighth, sixteenth = lic
-        x = self.coarse_fix[0](self.enter(codes), sixteenth, fidelity)
-        for block in self.coarse:
-            x = block(x)
-        x = self.up(self.coarse_fix[1](x, sixteenth, fidelity))
-        x = self.detail_fix[0](x, eighth, fidelity)
-        if noise is not None and self.coarse_grain is not None:
-            x = self.coarse_grain(x, noise, fidelity)
-        for block in self.detail:
-            x = block(x)
-        x = self.fused_head.quarter(self.detail_fix[1](x, eighth, fidelity))
-        if noise is not None:
-            x = self.grain(x, noise, fidelity)
-        y: Tensor = x_lic + self.fused_head.pixels(x)
-        return y
+        return self.corrected(codes, lic, fidelity, noise)
 
     def _plain(self, codes: Tensor) -> Tensor:
         x = self.enter(codes)

@@ -52,11 +52,12 @@ class TripleFeatures(NamedTuple):
 
 
 class Rebuilt(NamedTuple):
-    """What latents say of a picture: what a diffusion is given, of pixels; and N x semantic x H/16
-    x W/16, of meaning."""
+    """What latents say of a picture: what a diffusion is given, of pixels; N x semantic x H/16 x
+    W/16, of meaning; and what both are made of, N x between x H/16 x W/16."""
 
     given: Reconstructed
     semantic: Tensor
+    between: Tensor
 
 
 class Fusion(nn.Module):
@@ -109,11 +110,16 @@ class DualReconstruction(nn.Module):
         x = self.deep(x + spread(interpolate(self.quality, qindex), CELLS).to(x.dtype))
         features = self.synthesis.trunk(x)
         given = Reconstructed(self.coarse(features).float(), features, qindex)
-        return Rebuilt(given, self.semantic(features).float())
+        return Rebuilt(given, self.semantic(features).float(), x)
+
+    def detailed(self, given: Reconstructed) -> tuple[Tensor, Tensor]:
+        """The coarse picture, N x 3 x H x W, not clipped, and the features that it is made of, N x
+        detail_width x H/8 x W/8."""
+        return self.synthesis.detailed(given.features)
 
     def picture(self, given: Reconstructed) -> Tensor:
-        """The coarse picture, N x 3 x H x W, not clipped."""
-        return self.synthesis.picture(given.features)
+        """The coarse picture alone."""
+        return self.detailed(given)[0]
 
 
 class LatentCodec(LatentCoding):

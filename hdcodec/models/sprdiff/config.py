@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hdcodec.models.hdc.config import DecoderConfig
 from hdcodec.models.sizes import Sizes
 
 CELLS = 2
@@ -49,7 +50,7 @@ class LatentCodecConfig(Sizes):
     with: its latents, its blocks at 1/16 and at 1/8, and the depth of its head.
     """
 
-    latent: int = 128
+    latent: int = 64
     hyper: int = 16
     context: int = 128
     levels: int = 9
@@ -71,17 +72,14 @@ class LatentCodecConfig(Sizes):
 class DiffusionConfig(Sizes):
     """Channel counts and depths of the diffusion and of what it is conditioned on.
 
-    `latent` is the VAE's, `decoded` that of the latents in a file; `trunk_width` and `trunk_depth`
-    are those of hdc's synthesis at 1/16, whose weights the trunk begins with. The denoiser has
+    `latent` is the VAE's, `trunk_width` that of the features that it is given. The denoiser has
     `depth` blocks of `width` at 1/16, twice, and between them `deep_depth` of `deep_width` at 1/32;
     `levels` rows of qualities and `embedding` numbers say time and quality to them.
     """
 
     latent: int = 32
-    decoded: int = 96
     levels: int = 9
     trunk_width: int = 256
-    trunk_depth: int = 6
     width: int = 224
     depth: int = 2
     deep_width: int = 320
@@ -97,25 +95,32 @@ class DistortionConfig(Sizes):
     depth: int = 4
 
 
+DECODER = DecoderConfig()
+"""The sizes of hdc's VQ decoder."""
+
+
 @dataclass(frozen=True)
 class SprdiffConfig(Sizes):
-    """The sizes of all networks of the family. Raises ValueError where they do not fit one
-    another."""
+    """The sizes of all networks of the family; the decoder is hdc's. Raises ValueError where they
+    do not fit one another."""
 
     vae: VaeConfig = VaeConfig()
     distortion: DistortionConfig = DistortionConfig()
     semantic: SemanticConfig = SemanticConfig()
     codec: LatentCodecConfig = LatentCodecConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
+    decoder: DecoderConfig = DECODER
 
     def __post_init__(self) -> None:
-        codec, diffusion = self.codec, self.diffusion
+        codec, diffusion, decoder = self.codec, self.diffusion, self.decoder
         needed = {
             "the codec's vae": (codec.vae, self.vae.latent),
             "the codec's distortion": (codec.distortion, self.distortion.width + 64),
             "the codec's semantic": (codec.semantic, self.semantic.features),
             "the diffusion's latent": (diffusion.latent, self.vae.latent),
             "the diffusion's trunk_width": (diffusion.trunk_width, codec.trunk_width),
+            "the decoder's vectors": (decoder.vectors, self.vae.latent),
+            "the decoder's seen": (decoder.seen, codec.detail_width),
         }
         for name, (found, wanted) in needed.items():
             if found != wanted:

@@ -1,7 +1,7 @@
-"""A diffusion in the VAE's latents, conditioned on the latents that a file of hdc holds.
+"""A diffusion in the VAE's latents, conditioned on what a file says of them.
 
-A trunk makes a coarse estimate of the VAE's latents by regression, whose answer to what the file
-does not say is a mean. The diffusion goes from this estimate plus noise to a sample, on a straight
+The codec makes a coarse estimate of these latents by regression, whose answer to what the file does
+not say is a mean. The diffusion goes from this estimate plus noise to a sample, on a straight
 line (as ResShift, Yue et al. 2023, whose noisy end is the degraded picture, and as flow matching,
 Lipman et al. 2023, from a Gaussian around the estimate): so a single step is a small one, and
 what is left to draw is only what the file leaves open.
@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import Block, down, stack, up
-from hdcodec.models.hdc.coding import interpolate, spread
+from hdcodec.models.hdc.blocks import Block, down, up
+from hdcodec.models.hdc.coding import interpolate
 from hdcodec.models.hdc.layers import Pointwise
 from hdcodec.models.noise import noise
 
@@ -54,24 +54,6 @@ class Reconstructed(NamedTuple):
     def some(self, count: int) -> Reconstructed:
         """The same of the first so many pictures."""
         return Reconstructed(*(part[:count] for part in self))
-
-
-class Reconstruction(nn.Module):
-    """hdc's decoded latents -> the coarse estimate and features: hdc's synthesis at 1/16, told the
-    quality. It learns by squared error alone (SODEC, Xu et al. 2025)."""
-
-    def __init__(self, cfg: DiffusionConfig) -> None:
-        super().__init__()
-        self.enter = Pointwise(cfg.decoded, cfg.trunk_width)
-        self.quality = nn.Parameter(torch.zeros(cfg.levels, cfg.trunk_width))
-        self.blocks = stack(cfg.trunk_width, cfg.trunk_depth)
-        self.leave = zeroed(Pointwise(cfg.trunk_width, cfg.latent))
-
-    def forward(self, y: Tensor, qindex: Tensor) -> Reconstructed:
-        """`y` N x decoded x h x w without gain, sides multiples of 4; `qindex` N x h/4 x w/4."""
-        x = self.enter(y)
-        features = self.blocks(x + spread(interpolate(self.quality, qindex)).to(x.dtype))
-        return Reconstructed(self.leave(features).float(), features, qindex)
 
 
 class Modulated(nn.Module):
@@ -149,14 +131,6 @@ class Sampler(nn.Module):
             clean = self.clean(x, x.new_full((len(x),), k / steps), given)
             x = clean + (k - 1) / k * (x - clean)
         return clean
-
-
-class Diffusion(Sampler):
-    """A sampler and the trunk that says what it is given."""
-
-    def __init__(self, cfg: DiffusionConfig) -> None:
-        super().__init__(cfg)
-        self.reconstruction = Reconstruction(cfg)
 
 
 def noise_of(latents: Tensor, seed: int = 0) -> Tensor:

@@ -9,9 +9,10 @@ from hdcodec.models.hdc.lic import Analysis
 
 from .codec import LatentCodec, TripleFeatures
 from .config import SprdiffConfig
+from .decoder import SampleDecoder
 from .diffusion import Reconstructed, Sampler
 from .semantic import SemanticEncoder
-from .vae import Vae
+from .vae import VaeEncoder
 
 
 class SprdiffModel(nn.Module):
@@ -20,11 +21,12 @@ class SprdiffModel(nn.Module):
     def __init__(self, cfg: SprdiffConfig) -> None:
         super().__init__()
         self.cfg = cfg
-        self.vae = Vae(cfg.vae)
+        self.vae = VaeEncoder(cfg.vae)
         self.distortion = Analysis(1, cfg.distortion.width, cfg.distortion.depth).net[:-1]
         self.semantic = SemanticEncoder(cfg.semantic)
         self.codec = LatentCodec(cfg.codec)
         self.sampler = Sampler(cfg.diffusion)
+        self.decoder = SampleDecoder(cfg.decoder)
 
     @property
     def coding(self) -> LatentCoding:
@@ -47,19 +49,18 @@ class SprdiffModel(nn.Module):
         """The coarse picture, N x 3 x H x W, not clipped: about the mean of all that may be."""
         return self.codec.reconstruction.picture(given)
 
-    def sampled(self, given: Reconstructed, noise: Tensor, steps: int) -> Tensor:
-        """A picture that may be, N x 3 x H x W, not clipped; `noise` N x vae x H/16 x W/16."""
-        return self.vae.decode(self.sampler.sample(given, noise, steps))
-
     def picture(
         self, latent: Tensor, qindex: Tensor, noise: Tensor, fidelity: Tensor, steps: int
     ) -> Tensor:
-        """The decoder after the symbols; `fidelity` N x 1 x 1 x 1 -> N x 3 x H x W, not clipped.
+        """The decoder after the symbols; `noise` N x vae x H/16 x W/16, `fidelity` N x 1 x 1 x 1
+        -> N x 3 x H x W, not clipped.
 
         The straight line between a sample and the mean: for squared error no other picture is
         nearer the original and as near what looks natural (Freirich et al. 2021, "A theory of the
         distortion-perception tradeoff in Wasserstein space").
         """
         given = self.given(latent, qindex)
-        sample, mean = self.sampled(given, noise, steps), self.coarse(given)
-        return (1 - fidelity) * sample + fidelity * mean
+        mean, eighth = self.codec.reconstruction.detailed(given)
+        sample = self.decoder(self.sampler.sample(given, noise, steps), mean, eighth)
+        picture: Tensor = (1 - fidelity) * sample + fidelity * mean
+        return picture

@@ -52,22 +52,14 @@ class Normalisation(nn.Module):
         self.deviation.copy_(self.deviation.square().lerp(variance, PACE).sqrt())
 
 
-class Vae(nn.Module):
-    """hdc's analysis and synthesis with a normalisation between them. It has no variance of its own
-    to predict: the noise that its latents are to bear is the same everywhere, and is added by who
-    trains it."""
+class VaeEncoder(nn.Module):
+    """hdc's analysis and a normalisation. It has no variance of its own to predict: the noise that
+    its latents are to bear is the same everywhere, and is added by who trains it."""
 
     def __init__(self, cfg: VaeConfig) -> None:
         super().__init__()
         self.cfg = cfg
         self.encoder = Analysis(cfg.latent, cfg.encoder_width, cfg.encoder_depth)
-        self.decoder = Synthesis(
-            cfg.latent,
-            cfg.decoder_width,
-            cfg.decoder_depth,
-            (cfg.detail_width, cfg.detail_depth),
-            cfg.head_depth,
-        )
         self.normalisation = Normalisation(cfg.latent)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -75,6 +67,21 @@ class Vae(nn.Module):
         W/16, float32, mean 0 and deviation 1 over photographs."""
         z: Tensor = self.normalisation(self.encoder(x))
         return z
+
+
+class Vae(VaeEncoder):
+    """The encoder and hdc's synthesis, with which it is trained: what coding takes for a decoder is
+    told what the file says, too (`SampleDecoder`)."""
+
+    def __init__(self, cfg: VaeConfig) -> None:
+        super().__init__(cfg)
+        self.decoder = Synthesis(
+            cfg.latent,
+            cfg.decoder_width,
+            cfg.decoder_depth,
+            (cfg.detail_width, cfg.detail_depth),
+            cfg.head_depth,
+        )
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents N x latent x h x w, with noise or without -> picture N x 3 x 16h x 16w, not

@@ -1,4 +1,4 @@
-"""The stage `whole-sprdiff`, the last of the sprdiff family: everything but its three encoders
+"""The stage `finish`, the last of the sprdiff family: everything but its three encoders
 learns from pictures what a file is to say and what is made of it."""
 
 from __future__ import annotations
@@ -10,58 +10,68 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.config import QUALITIES
-from hdcodec.models.hdc.lic import MSE_WEIGHT, Synthesis, common, trade_off, uniform, weighed
+from hdcodec import weights
+from hdcodec.models import identify
+from hdcodec.models.hdc.config import QUALITIES, DecoderConfig
+from hdcodec.models.hdc.lic import MSE_WEIGHT, common, trade_off, uniform, weighed
 from hdcodec.models.sprdiff.codec import LatentCodec
-from hdcodec.models.sprdiff.config import DiffusionConfig
+from hdcodec.models.sprdiff.config import SprdiffConfig
+from hdcodec.models.sprdiff.decoder import SampleDecoder
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.perceptual import DISTS, LPIPS
 
 from .checkpoint import load_average
-from .codec import SEMANTIC_WEIGHT, SHOWN_QUALITIES, Encoders, in_tiles, load_codec, load_encoders
+from .codec import (
+    ESTIMATE_WEIGHT,
+    NOISE,
+    SEMANTIC_WEIGHT,
+    SHOWN_QUALITIES,
+    TRADE_OFF,
+    Encoders,
+    in_tiles,
+    load_codec,
+    load_encoders,
+)
 from .coded import Coded, start_sampler
 from .data import Crops
 from .diffuse import denoising_error, plain_loss, random_time, texture_loss
 from .draws import normal, random_map
 from .figures import Figures, mean, psnr
+from .from_hdc import decoder_of
 from .loop import Loss
 from .losses import WHOLE_POWER, bits_per_pixel
+from .restore import restore
 from .semantic import cosine_distance
 from .terms import LPIPS_WEIGHT, perceived, squared_error
-
-TRADE_OFF = (0.0025, 0.07)
-"""Bits per pixel against distortion at the lowest and the highest quality: for about .002 to .03
-bits per pixel."""
 
 TEXTURES = 0.5
 """Part of a batch whose textures are judged: VGG takes longer than all else."""
 
-PICTURES = 0.25
-"""Part of a batch of which coarse pictures are made."""
+KNOWN = 0.25
+"""Part of a batch whose latents are those of the original, with noise."""
 
-ESTIMATE_WEIGHT = 0.1
-"""Of what the stage `codec` asks of latents, without its coarse picture."""
+COARSE_WEIGHT = 0.25
+"""Of what coarse pictures lose."""
+
+BEGUN = 16
+"""Crops from which the decoder learns to take the VAE's latents for codewords."""
 
 DENOISING_WEIGHT = 0.1
 """Of the denoiser's error at all times but the start."""
 
 
 class PictureCodec(nn.Module):
-    """All that learns: the codec behind the encoders, the sampler and the VAE's decoder."""
+    """All that learns: the codec behind the encoders, the sampler and the decoder."""
 
-    def __init__(self, codec: LatentCodec, sampler: Sampler, decoder: Synthesis) -> None:
+    def __init__(self, codec: LatentCodec, sampler: Sampler, decoder: SampleDecoder) -> None:
         super().__init__()
         self.codec, self.sampler, self.decoder = codec, sampler, decoder
 
-    def sampled(self, given: Reconstructed, noise: Tensor) -> Tensor:
-        """The picture of one step from `noise`, N x vae x H/16 x W/16: N x 3 x H x W, not
-        clipped."""
-        picture: Tensor = self.decoder(self.sampler.sample(given, noise))[0]
-        return picture
-
-    def coarse(self, given: Reconstructed) -> Tensor:
-        """The coarse picture, N x 3 x H x W, not clipped."""
-        return self.codec.reconstruction.picture(given)
+    def pictures(self, given: Reconstructed, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The coarse picture, and that of the VAE's latents `z`, N x vae x H/16 x W/16: both N x 3
+        x H x W, not clipped."""
+        coarse, eighth = self.codec.reconstruction.detailed(given)
+        return coarse, self.decoder(z, coarse, eighth)
 
 
 class Begun(Coded):
@@ -87,9 +97,13 @@ class Wanted(NamedTuple):
         return Wanted(*(value[:count] for value in self))
 
 
-def whole_sprdiff_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) -> Loss:
+def finish_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) -> Loss:
     """The rate, what pictures of one step and coarse pictures lose, and with small weights what the
-    stages `codec` and `diffuse` ask for. Always the same."""
+    stages `codec` and `diffuse` ask for. Always the same.
+
+    A part of each batch has the original's latents with noise in the place of a sample: what a
+    decoder learns by to have need of them.
+    """
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         seen, qindex = frozen.encoders.encode(x), random_map(x, generator)
@@ -98,21 +112,28 @@ def whole_sprdiff_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: 
         given, bpp = rebuilt.given, bits_per_pixel(coded)
         counting = factor ** (1 + WHOLE_POWER)
         wanted = Wanted(x, *common(counting))
-        sampled, figures = sampled_loss(model, lpips, dists, given, wanted, generator)
-        coarse, more = coarse_loss(model, lpips, given, wanted, generator)
+        z = known_or_sampled(model.sampler, given, seen.vae, generator)
+        coarse, picture = (weighed(p, wanted.relative) for p in model.pictures(given, z))
+        plain, figures = plain_loss(lpips, picture, x, generator)
+        judged = wanted.some(TEXTURES)
+        textures, more = texture_loss(dists, picture[: len(judged.x)], judged.x, generator)
+        faithful, others = coarse_loss(lpips, coarse, x, generator)
+        total = (factor**WHOLE_POWER * bpp).mean()
+        total = total + (wanted.worth * (plain + model.codec.used[4] * faithful)).mean()
+        total = total + (judged.worth * textures).mean()
         missed = ((given.coarse - seen.vae).square() * model.codec.felt[:, None, None]).mean(1)
         apart = cosine_distance(rebuilt.semantic, seen.semantic)
-        estimate = missed + SEMANTIC_WEIGHT * model.codec.used[3] * apart
+        estimate = ESTIMATE_WEIGHT * missed + SEMANTIC_WEIGHT * model.codec.used[3] * apart
         time = random_time(seen.vae, generator, 0.0)
         noisy = denoising_error(model.sampler, given.detach(), seen.vae, time, generator)
-        total = (factor**WHOLE_POWER * bpp).mean() + sampled + coarse
-        total = total + ESTIMATE_WEIGHT * in_tiles(estimate, counting).mean()
+        total = total + in_tiles(estimate, counting).mean() + DENOISING_WEIGHT * noisy.mean()
         low = qindex.float().mean((1, 2)) < QUALITIES // 2
-        return total + DENOISING_WEIGHT * noisy.mean(), {
+        return total, {
             "bpp_low": mean(bpp.mean((1, 2)), low),
             "bpp_high": mean(bpp.mean((1, 2)), ~low),
             **figures,
             **more,
+            **others,
             "felt": mean(missed),
             "cosine": 1 - mean(apart),
             "denoising": mean(noisy),
@@ -121,37 +142,24 @@ def whole_sprdiff_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: 
     return loss
 
 
-def sampled_loss(
-    model: PictureCodec,
-    lpips: LPIPS,
-    dists: DISTS,
-    given: Reconstructed,
-    wanted: Wanted,
-    generator: torch.Generator,
-) -> tuple[Tensor, Figures]:
-    """What pictures of one step lose, as in the stage `finish`; a part of them in textures."""
-    noise = normal(wanted.x, tuple(given.coarse.shape), generator)
-    picture = weighed(model.sampled(given, noise), wanted.relative)
-    plain, figures = plain_loss(lpips, picture, wanted.x, generator)
-    judged = wanted.some(TEXTURES)
-    textures, more = texture_loss(dists, picture[: len(judged.x)], judged.x, generator)
-    total = (wanted.worth * plain).mean() + (judged.worth * textures).mean()
-    return total, figures | more
+def known_or_sampled(
+    sampler: Sampler, given: Reconstructed, z: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Samples of one step; for the first pictures of the batch, a part of `KNOWN`, their own
+    latents `z` with noise."""
+    noise = normal(z, tuple(z.shape), generator)
+    own = round(KNOWN * len(z))
+    rest = Reconstructed(*(part[own:] for part in given))
+    return torch.cat([z[:own] + NOISE * noise[:own], sampler.sample(rest, noise[own:])])
 
 
 def coarse_loss(
-    model: PictureCodec,
-    lpips: LPIPS,
-    given: Reconstructed,
-    wanted: Wanted,
-    generator: torch.Generator,
+    lpips: LPIPS, picture: Tensor, x: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Figures]:
-    """What coarse pictures of a part of the batch lose, weighed as hdc's LIC images."""
-    x, worth, relative = wanted.some(PICTURES)
-    picture = weighed(model.coarse(given.some(len(x))), relative)
+    """What each coarse picture loses, N, weighed as hdc's LIC images."""
     mse, seen = squared_error(picture, x), perceived(lpips, picture, x, generator)
-    total = (worth * (MSE_WEIGHT * mse + LPIPS_WEIGHT[1] * seen)).mean()
-    return model.codec.used[4] * total, {"coarse_db": psnr(mse), "coarse_lpips": mean(seen)}
+    lost = COARSE_WEIGHT * (MSE_WEIGHT * mse + LPIPS_WEIGHT[1] * seen)
+    return lost, {"coarse_db": psnr(mse), "coarse_lpips": mean(seen)}
 
 
 def load_begun(
@@ -165,30 +173,41 @@ def load_begun(
 
 
 def start_picture(
-    path: Path | None, config: DiffusionConfig | None, crops: Crops, frozen: Begun
+    path: Path | None, config: SprdiffConfig | None, crops: Crops, frozen: Begun
 ) -> PictureCodec:
     """The averaged model of a checkpoint, or one of the networks it is to begin with: without a
-    diffusion among them a sample is the coarse estimate. `config` are the sizes of the sampler."""
-    diffusion = frozen.diffusion if path is None else None
-    model = PictureCodec(
-        copy.deepcopy(frozen.codec),
-        start_sampler(diffusion, config, crops, frozen),
-        copy.deepcopy(frozen.vae.decoder),
-    )
+    diffusion among them a sample is the coarse estimate. `config` are sizes of all networks, of
+    which those of sampler and decoder count."""
+    sizes = config or SprdiffConfig()
+    if path is None:
+        sampler = start_sampler(frozen.diffusion, sizes.diffusion, crops, frozen)
+        decoder = begun_decoder(sizes.decoder, crops, frozen)
+    else:
+        sampler, decoder = Sampler(sizes.diffusion), SampleDecoder(sizes.decoder)
+    model = PictureCodec(copy.deepcopy(frozen.codec), sampler, decoder)
     if path is not None:
         load_average(model, path)
     return model
 
 
+@torch.no_grad()
+def begun_decoder(sizes: DecoderConfig, crops: Crops, frozen: Begun) -> SampleDecoder:
+    """The decoder of hdc's landed weights."""
+    x = torch.cat([crops(k) for k in range(-(-BEGUN // crops.batch))])
+    hdc = restore(weights.find(identify("hdc"))).to(x.device)
+    return decoder_of(hdc, x, frozen.vae.encode(x), sizes)
+
+
 def picture_views(model: PictureCodec, x: Tensor, frozen: Begun) -> list[Tensor]:
     """A picture, N x 3 x H x W, at three qualities: the coarse picture, and a sample of one
     step."""
-    views, seen = [], frozen.encoders.encode(x)
+    views: list[Tensor] = []
+    seen = frozen.encoders.encode(x)
     draws = torch.Generator().manual_seed(0)
     noise = torch.randn(seen.vae.shape, generator=draws).to(x.device)
     for quality in SHOWN_QUALITIES:
         qindex = uniform(torch.tensor([quality], device=x.device), x)
         latent = model.codec.written(model.codec.encode(seen, qindex), qindex).latent
         given = model.codec.decode(latent, qindex).given
-        views += [model.coarse(given), model.sampled(given, noise)]
+        views += model.pictures(given, model.sampler.sample(given, noise))
     return views
