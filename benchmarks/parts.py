@@ -158,14 +158,16 @@ def best(
 def pixels(model: SprdiffModel, latent: Tensor, qindex: Tensor, row: Row) -> Tensor:
     """What a row makes of decoded latents, 1 x 3 x H x W."""
     given = model.given(latent, qindex)
-    mean, eighth = model.codec.reconstruction.detailed(given)
+    base, eighth = model.codec.reconstruction.detailed(given)
+    mean: Tensor = model.decoder.refinement(base, eighth)
     if row.steps < 0:
         return mean
     if not row.featured:
         given = given._replace(features=torch.zeros_like(given.features))
     noise = noise_of(given.coarse) * row.noisy
     z = model.sampler.sample(given, noise, row.steps) if row.steps else given.coarse
-    return model.decoder(z, mean, eighth)
+    picture: Tensor = model.decoder(mean, eighth, z)
+    return picture
 
 
 def middle(picture: Image.Image) -> np.ndarray:

@@ -39,7 +39,7 @@ from hdcodec.train import codec
 from hdcodec.train.coded import Coded
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.export import net_tensors
-from hdcodec.train.from_hdc import REFERENCE, codes_of, decoder_of, gains_of, log_gains
+from hdcodec.train.from_hdc import REFERENCE, codes_of, decoded, decoder_of, gains_of, log_gains
 from hdcodec.train.latents import CachedLatents
 from hdcodec.train.run import train
 
@@ -320,17 +320,23 @@ def test_gains_are_those_of_hdc_where_distortion_counts_as_much(hdc: HdcModel) -
 
 def test_a_decoder_begins_as_that_of_hdc(hdc: HdcModel) -> None:
     """Given codewords in the place of the VAE's latents it paints as hdc does."""
-    torch.nn.init.normal_(hdc.vq_decoder.fused_head.to_full[0].weight, std=0.1)
+    for head in (hdc.vq_decoder.fused_head, hdc.enhancer.head):
+        torch.nn.init.normal_(head.to_full[0].weight, std=0.1)
     torch.nn.init.normal_(hdc.predictor.head[-1].weight)
     x = torch.rand(6, 3, 64, 64, generator=generator())
     with torch.no_grad():
         codes = codes_of(hdc, x)
-        base, eighth = hdc.lic.synthesis(hdc.lic.analysis(x))
-        painted = decoder_of(hdc, x, codes, hdc.cfg.decoder)(codes, base, eighth)
-        told = (base, *hdc.lic_features(base, eighth))
+        base, features = hdc.lic.synthesis(hdc.lic.analysis(x))
+        decoder = decoder_of(hdc, x, codes, hdc.cfg.decoder)
+        coarse = decoder.refinement(base, features)
+        painted = decoder(coarse, features, codes)
+        drv = decoded(hdc, x)[2].mean((0, 2, 3))[None, :, None, None].expand(6, -1, 2, 2)
+        x_lic = hdc.enhancer(base, features, drv)
+        told = (x_lic, *hdc.lic_features(x_lic, features))
         wanted = hdc.vq_decoder(codes, told, torch.zeros(1, 1, 1, 1))
+    torch.testing.assert_close(coarse, x_lic, atol=1e-5, rtol=0)
     torch.testing.assert_close(painted, wanted, atol=1e-3, rtol=0)
-    assert float((wanted - base).abs().mean()) > 0.01
+    assert float((wanted - x_lic).abs().mean()) > 0.01 < float((x_lic - base).abs().mean())
 
 
 # ---- a diffusion behind it ----

@@ -18,7 +18,7 @@ from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, TokenConfig
 from hdcodec.models.sprdiff.codec import LatentCodec
-from hdcodec.models.sprdiff.decoder import SampleDecoder
+from hdcodec.models.sprdiff.decoder import PictureDecoder
 from hdcodec.models.sprdiff.diffusion import Sampler
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.train.codec import Encoders
@@ -75,7 +75,7 @@ def networks(kind: str, hdc: Config) -> tuple[nn.Module, nn.Module | None]:
         return codec, encoders
     if kind == "sampler":
         return Sampler(SAMPLER_SIZES), Coded(encoders, codec)
-    picture_codec = PictureCodec(codec, Sampler(SAMPLER_SIZES), SampleDecoder(DECODER))
+    picture_codec = PictureCodec(codec, Sampler(SAMPLER_SIZES), PictureDecoder(DECODER))
     return picture_codec, Begun(encoders, LatentCodec(CODEC_SIZES), None)
 
 

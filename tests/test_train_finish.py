@@ -130,8 +130,9 @@ def test_both_pictures_are_learnt_by_all_that_made_them(
         assert all(p.grad is not None for p in own) and any(p.grad.any() for p in own)
     model.zero_grad()
     model.pictures(said.detach(), z.detach())[0].square().mean().backward()
-    assert all(p.grad is not None for p in heads.synthesis.head.parameters())
-    assert all(p.grad is None for p in model.decoder.parameters())
+    for part in (heads.synthesis.head, model.decoder.refinement):
+        assert all(p.grad is not None for p in part.parameters())
+    assert all(p.grad is None for p in model.decoder.corrected.parameters())
 
 
 def test_coarse_pictures_can_be_left_out(

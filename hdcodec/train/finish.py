@@ -16,7 +16,7 @@ from hdcodec.models.hdc.config import QUALITIES, DecoderConfig
 from hdcodec.models.hdc.lic import MSE_WEIGHT, common, trade_off, uniform, weighed
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import SprdiffConfig
-from hdcodec.models.sprdiff.decoder import SampleDecoder
+from hdcodec.models.sprdiff.decoder import PictureDecoder
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.perceptual import DISTS, LPIPS
 
@@ -63,15 +63,16 @@ DENOISING_WEIGHT = 0.1
 class PictureCodec(nn.Module):
     """All that learns: the codec behind the encoders, the sampler and the decoder."""
 
-    def __init__(self, codec: LatentCodec, sampler: Sampler, decoder: SampleDecoder) -> None:
+    def __init__(self, codec: LatentCodec, sampler: Sampler, decoder: PictureDecoder) -> None:
         super().__init__()
         self.codec, self.sampler, self.decoder = codec, sampler, decoder
 
     def pictures(self, given: Reconstructed, z: Tensor) -> tuple[Tensor, Tensor]:
         """The coarse picture, and that of the VAE's latents `z`, N x vae x H/16 x W/16: both N x 3
         x H x W, not clipped."""
-        coarse, eighth = self.codec.reconstruction.detailed(given)
-        return coarse, self.decoder(z, coarse, eighth)
+        base, features = self.codec.reconstruction.detailed(given)
+        coarse = self.decoder.refinement(base, features)
+        return coarse, self.decoder(coarse, features, z)
 
 
 class Begun(Coded):
@@ -183,7 +184,7 @@ def start_picture(
         sampler = start_sampler(frozen.diffusion, sizes.diffusion, crops, frozen)
         decoder = begun_decoder(sizes.decoder, crops, frozen)
     else:
-        sampler, decoder = Sampler(sizes.diffusion), SampleDecoder(sizes.decoder)
+        sampler, decoder = Sampler(sizes.diffusion), PictureDecoder(sizes.decoder)
     model = PictureCodec(copy.deepcopy(frozen.codec), sampler, decoder)
     if path is not None:
         load_average(model, path)
@@ -191,7 +192,7 @@ def start_picture(
 
 
 @torch.no_grad()
-def begun_decoder(sizes: DecoderConfig, crops: Crops, frozen: Begun) -> SampleDecoder:
+def begun_decoder(sizes: DecoderConfig, crops: Crops, frozen: Begun) -> PictureDecoder:
     """The decoder of hdc's landed weights."""
     x = torch.cat([crops(k) for k in range(-(-BEGUN // crops.batch))])
     hdc = restore(weights.find(identify("hdc"))).to(x.device)

@@ -19,7 +19,7 @@ from hdcodec.models.hdc.layers import Pointwise, Unshuffle
 from hdcodec.models.hdc.lic import LAMBDA, Lic, trade_off, uniform
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.codec import LatentCodec
-from hdcodec.models.sprdiff.decoder import SampleDecoder
+from hdcodec.models.sprdiff.decoder import PictureDecoder
 
 REFERENCE = 50
 """Quality index of hdc, in whose rounding steps errors of its latents count: about .013 bits per
@@ -93,11 +93,17 @@ def lead(layer: nn.Module, weight: Tensor, bias: Tensor | None = None) -> None:
 
 
 @torch.no_grad()
-def decoder_of(hdc: HdcModel, x: Tensor, z: Tensor, cfg: DecoderConfig) -> SampleDecoder:
-    """hdc's VQ decoder, which takes the VAE's latents for the codewords that these foretell best:
-    by least squares, from pictures `x` N x 3 x H x W and their latents `z`. Raises RuntimeError if
-    the sizes are not those of hdc."""
-    decoder, codes = SampleDecoder(cfg), codes_of(hdc, x)
+def decoder_of(hdc: HdcModel, x: Tensor, z: Tensor, cfg: DecoderConfig) -> PictureDecoder:
+    """hdc's enhancer, as a mean DRV has it, and VQ decoder, which takes the VAE's latents for the
+    codewords that these foretell best: by least squares, from pictures `x` N x 3 x H x W and their
+    latents `z`. Raises RuntimeError if the sizes are not those of hdc."""
+    decoder, codes = PictureDecoder(cfg), codes_of(hdc, x)
+    refinement, enhancer = decoder.refinement, hdc.enhancer
+    refinement.blocks.load_state_dict(enhancer.blocks.state_dict())
+    refinement.head.load_state_dict(enhancer.head.state_dict())
+    drv = decoded(hdc, x)[2].mean((0, 2, 3))[None, :, None, None]
+    affine = torch.stack([layer(drv) for layer in enhancer.modulate])
+    refinement.affine.copy_(affine.view(refinement.affine.shape))
     decoder.features.load_state_dict(hdc.lic_features.state_dict())
     known = hdc.vq_decoder.state_dict()
     names = decoder.corrected.state_dict().keys() - {"enter.weight"}
@@ -115,11 +121,17 @@ def decoder_of(hdc: HdcModel, x: Tensor, z: Tensor, cfg: DecoderConfig) -> Sampl
 def codes_of(hdc: HdcModel, x: Tensor) -> Tensor:
     """The codewords that hdc expects where a file of `REFERENCE` holds none, N x code_dim x H/16 x
     W/16."""
+    base, features, first, second = decoded(hdc, x)
+    _, sixteenth = hdc.lic_features(hdc.enhancer(base, features, first), features)
+    none = torch.zeros_like(sixteenth[:, :1], dtype=torch.bool)
+    return hdc.complete(none[:, 0].long(), none, sixteenth, second)
+
+
+def decoded(hdc: HdcModel, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of files of `REFERENCE`: base images, the features that they are made of, both DRVs."""
     qindex = uniform(torch.full((len(x),), REFERENCE, device=x.device), x)
     latent = hdc.lic.written(hdc.lic.analysis(x) * hdc.lic.gain(qindex), qindex).latent
     base, features = hdc.lic.decode(latent, qindex)
     grid = (x.shape[2] // 32, x.shape[3] // 32)
-    first, second = hdc.sample_drvs(features, x.new_zeros(len(x), 2 * hdc.cfg.drv, *grid))
-    _, sixteenth = hdc.lic_features(hdc.enhancer(base, features, first), features)
-    none = torch.zeros_like(sixteenth[:, :1], dtype=torch.bool)
-    return hdc.complete(none[:, 0].long(), none, sixteenth, second)
+    noise = x.new_zeros(len(x), 2 * hdc.cfg.drv, *grid)
+    return base, features, *hdc.sample_drvs(features, noise)

@@ -113,12 +113,12 @@ class DualReconstruction(nn.Module):
         return Rebuilt(given, self.semantic(features).float(), x)
 
     def detailed(self, given: Reconstructed) -> tuple[Tensor, Tensor]:
-        """The coarse picture, N x 3 x H x W, not clipped, and the features that it is made of, N x
-        detail_width x H/8 x W/8."""
+        """What the coarse picture is made of: hdc's base image, N x 3 x H x W, not clipped, and
+        features N x detail_width x H/8 x W/8."""
         return self.synthesis.detailed(given.features)
 
     def picture(self, given: Reconstructed) -> Tensor:
-        """The coarse picture alone."""
+        """The base image alone."""
         return self.detailed(given)[0]
 
 

@@ -1,30 +1,51 @@
-"""From the VAE's latents to pixels, told what the file says of them."""
+"""From what a file says to pixels: the coarse picture, and a sample's."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from hdcodec.models.hdc.blocks import Block, PixelHead
 from hdcodec.models.hdc.config import DecoderConfig
 from hdcodec.models.hdc.vq import CorrectedDecoder, LicFeatures
 
 
-class SampleDecoder(nn.Module):
-    """The VAE's latents and what the coarse picture is made of -> picture.
+class Refinement(nn.Module):
+    """The reconstruction's picture and features -> the coarse picture: hdc's enhancer, whose blocks
+    are scaled and shifted everywhere alike, where hdc's are by a DRV."""
 
-    It is the decoder of hdc's VQ stream, with samples of the diffusion in the place of codewords:
-    32 numbers at 1/16 need not hold again what the file has said, and training begins where hdc's
-    ends.
-    """
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(channels) for _ in range(4))
+        self.affine = nn.Parameter(torch.zeros(4, 2 * channels))
+        self.head = PixelHead(channels, zero=True)
+
+    def forward(self, base: Tensor, features: Tensor) -> Tensor:
+        """`base` N x 3 x H x W, `features` N x channels x H/8 x W/8 -> N x 3 x H x W, not
+        clipped."""
+        x = features
+        for affine, block in zip(self.affine, self.blocks, strict=True):
+            scale, shift = affine[:, None, None].chunk(2)
+            x = block(x, scale, shift)
+        picture: Tensor = base + self.head(x)
+        return picture
+
+
+class PictureDecoder(nn.Module):
+    """Both pictures, by hdc's decoder: the coarse one is its LIC image; a sample's is that of its
+    VQ decoder, with the VAE's latents in the place of codewords: 32 numbers at 1/16 need not hold
+    again what the file has said."""
 
     def __init__(self, cfg: DecoderConfig) -> None:
         super().__init__()
+        self.refinement = Refinement(cfg.seen)
         self.features = LicFeatures(cfg)
         self.corrected = CorrectedDecoder(cfg)
 
-    def forward(self, z: Tensor, coarse: Tensor, eighth: Tensor) -> Tensor:
-        """`z` N x vae x H/16 x W/16, the coarse picture N x 3 x H x W and the features that it was
-        made of, N x seen x H/8 x W/8 -> N x 3 x H x W, not clipped."""
-        told = self.features(coarse, eighth)
+    def forward(self, coarse: Tensor, features: Tensor, z: Tensor) -> Tensor:
+        """What `refinement` gives, the features that it is given, and the VAE's latents `z`, N x
+        vae x H/16 x W/16 -> N x 3 x H x W, not clipped."""
+        told = self.features(coarse, features)
         unfaithful = coarse.new_zeros(1, 1, 1, 1)
         picture: Tensor = self.corrected.corrected(z, (coarse, *told), unfaithful)
         return picture

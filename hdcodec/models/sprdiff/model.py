@@ -9,7 +9,7 @@ from hdcodec.models.hdc.lic import Analysis
 
 from .codec import LatentCodec, TripleFeatures
 from .config import SprdiffConfig
-from .decoder import SampleDecoder
+from .decoder import PictureDecoder
 from .diffusion import Reconstructed, Sampler
 from .semantic import SemanticEncoder
 from .vae import VaeEncoder
@@ -26,7 +26,7 @@ class SprdiffModel(nn.Module):
         self.semantic = SemanticEncoder(cfg.semantic)
         self.codec = LatentCodec(cfg.codec)
         self.sampler = Sampler(cfg.diffusion)
-        self.decoder = SampleDecoder(cfg.decoder)
+        self.decoder = PictureDecoder(cfg.decoder)
 
     @property
     def coding(self) -> LatentCoding:
@@ -47,7 +47,8 @@ class SprdiffModel(nn.Module):
 
     def coarse(self, given: Reconstructed) -> Tensor:
         """The coarse picture, N x 3 x H x W, not clipped: about the mean of all that may be."""
-        return self.codec.reconstruction.picture(given)
+        picture: Tensor = self.decoder.refinement(*self.codec.reconstruction.detailed(given))
+        return picture
 
     def picture(
         self, latent: Tensor, qindex: Tensor, noise: Tensor, fidelity: Tensor, steps: int
@@ -60,7 +61,8 @@ class SprdiffModel(nn.Module):
         distortion-perception tradeoff in Wasserstein space").
         """
         given = self.given(latent, qindex)
-        mean, eighth = self.codec.reconstruction.detailed(given)
-        sample = self.decoder(self.sampler.sample(given, noise, steps), mean, eighth)
+        base, features = self.codec.reconstruction.detailed(given)
+        mean = self.decoder.refinement(base, features)
+        sample = self.decoder(mean, features, self.sampler.sample(given, noise, steps))
         picture: Tensor = (1 - fidelity) * sample + fidelity * mean
         return picture

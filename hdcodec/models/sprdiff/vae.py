@@ -71,7 +71,7 @@ class VaeEncoder(nn.Module):
 
 class Vae(VaeEncoder):
     """The encoder and hdc's synthesis, with which it is trained: what coding takes for a decoder is
-    told what the file says, too (`SampleDecoder`)."""
+    told what the file says, too (`PictureDecoder`)."""
 
     def __init__(self, cfg: VaeConfig) -> None:
         super().__init__(cfg)
