@@ -80,9 +80,9 @@ class DiffusionConfig(Sizes):
     latent: int = 32
     levels: int = 9
     trunk_width: int = 256
-    width: int = 224
+    width: int = 192
     depth: int = 2
-    deep_width: int = 320
+    deep_width: int = 256
     deep_depth: int = 4
     embedding: int = 128
 
