@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.resources import as_file, files
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from command import Hdc, Run
@@ -17,6 +18,9 @@ from hdcodec import Codec, weights
 from hdcodec.cli import main
 from hdcodec.codec import forget
 from hdcodec.models.hdc.config import Config
+
+if TYPE_CHECKING:
+    from hdcodec.models.hdc.model import HdcModel
 
 # A machine with other work to do is slow, not wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -146,6 +150,17 @@ def tiny_config() -> Config:
         decoder_detail=8,
         decoder_detail_depth=1,
     )
+
+
+@pytest.fixture
+def tiny_hdc(tiny_config: Config) -> "HdcModel":
+    """An untrained one."""
+    import torch
+
+    from hdcodec.models.hdc.model import HdcModel
+
+    torch.manual_seed(0)
+    return HdcModel(tiny_config)
 
 
 @pytest.fixture

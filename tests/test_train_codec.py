@@ -27,7 +27,6 @@ from hdcodec.entropy.context import FourParts
 from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.tables import gaussian_tables
 from hdcodec.models.hdc.coding import CodingSizes, EntropyNets, enlarging
-from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.lic import LAMBDA
 from hdcodec.models.hdc.model import HdcModel
@@ -47,14 +46,8 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def hdc(tiny_config: HdcConfig) -> HdcModel:
-    torch.manual_seed(0)
-    return HdcModel(tiny_config)
-
-
-@pytest.fixture
-def encoders(hdc: HdcModel) -> codec.Encoders:
-    return small_encoders(hdc)
+def encoders(tiny_hdc: HdcModel) -> codec.Encoders:
+    return small_encoders(tiny_hdc)
 
 
 @pytest.fixture
@@ -67,12 +60,12 @@ def options(
     data: Path,
     random_weights: Path,
     encoders: codec.Encoders,
-    hdc: HdcModel,
+    tiny_hdc: HdcModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
     """Of a small stage `codec`."""
-    beside(encoders, hdc, monkeypatch)
+    beside(encoders, tiny_hdc, monkeypatch)
     named = {"data": data, "metric_weights": random_weights, "config": SIZES, "views": 1}
     return named | stage_options(tmp_path)
 
@@ -307,33 +300,33 @@ def test_a_codec_begins_with_latents_of_hdc(data: Path, encoders: codec.Encoders
     assert missed[0] < 1e-6 < missed[1] < 0.5 * float(wanted.var())
 
 
-def test_gains_are_those_of_hdc_where_distortion_counts_as_much(hdc: HdcModel) -> None:
+def test_gains_are_those_of_hdc_where_distortion_counts_as_much(tiny_hdc: HdcModel) -> None:
     with torch.no_grad():
-        hdc.lic.log_gain.add_(torch.arange(9)[:, None] * 0.1)
+        tiny_hdc.lic.log_gain.add_(torch.arange(9)[:, None] * 0.1)
     one = torch.eye(32)[:1]
-    found = log_gains(hdc.lic, one, 9, LAMBDA).exp()[:, 0]
-    wanted = hdc.lic.log_gain.exp()[:, 0] / gains_of(hdc.lic, REFERENCE)[0]
+    found = log_gains(tiny_hdc.lic, one, 9, LAMBDA).exp()[:, 0]
+    wanted = tiny_hdc.lic.log_gain.exp()[:, 0] / gains_of(tiny_hdc.lic, REFERENCE)[0]
     torch.testing.assert_close(found, wanted)
-    below = log_gains(hdc.lic, one, 2, (LAMBDA[0] / 4, LAMBDA[0])).exp()[:, 0]
+    below = log_gains(tiny_hdc.lic, one, 2, (LAMBDA[0] / 4, LAMBDA[0])).exp()[:, 0]
     torch.testing.assert_close(below, wanted[0] * torch.tensor([0.5, 1.0]))
 
 
-def test_a_decoder_begins_as_that_of_hdc(hdc: HdcModel) -> None:
+def test_a_decoder_begins_as_that_of_hdc(tiny_hdc: HdcModel) -> None:
     """Given codewords in the place of the VAE's latents it paints as hdc does."""
-    for head in (hdc.vq_decoder.fused_head, hdc.enhancer.head):
+    for head in (tiny_hdc.vq_decoder.fused_head, tiny_hdc.enhancer.head):
         torch.nn.init.normal_(head.to_full[0].weight, std=0.1)
-    torch.nn.init.normal_(hdc.predictor.head[-1].weight)
+    torch.nn.init.normal_(tiny_hdc.predictor.head[-1].weight)
     x = torch.rand(6, 3, 64, 64, generator=generator())
     with torch.no_grad():
-        codes = codes_of(hdc, x)
-        base, features = hdc.lic.synthesis(hdc.lic.analysis(x))
-        decoder = decoder_of(hdc, x, codes, hdc.cfg.decoder)
+        codes = codes_of(tiny_hdc, x)
+        base, features = tiny_hdc.lic.synthesis(tiny_hdc.lic.analysis(x))
+        decoder = decoder_of(tiny_hdc, x, codes, tiny_hdc.cfg.decoder)
         coarse = decoder.refinement(base, features)
         painted = decoder(coarse, features, codes)
-        drv = decoded(hdc, x)[2].mean((0, 2, 3))[None, :, None, None].expand(6, -1, 2, 2)
-        x_lic = hdc.enhancer(base, features, drv)
-        told = (x_lic, *hdc.lic_features(x_lic, features))
-        wanted = hdc.vq_decoder(codes, told, torch.zeros(1, 1, 1, 1))
+        drv = decoded(tiny_hdc, x)[2].mean((0, 2, 3))[None, :, None, None].expand(6, -1, 2, 2)
+        x_lic = tiny_hdc.enhancer(base, features, drv)
+        told = (x_lic, *tiny_hdc.lic_features(x_lic, features))
+        wanted = tiny_hdc.vq_decoder(codes, told, torch.zeros(1, 1, 1, 1))
     torch.testing.assert_close(coarse, x_lic, atol=1e-5, rtol=0)
     torch.testing.assert_close(painted, wanted, atol=1e-3, rtol=0)
     assert float((wanted - x_lic).abs().mean()) > 0.01 < float((x_lic - base).abs().mean())

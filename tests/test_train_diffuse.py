@@ -7,7 +7,6 @@ import torch
 from small_stages import SAMPLER_SIZES, generator, small_codec, small_encoders
 from torch import Tensor
 
-from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler, noise_of
 from hdcodec.train import diffuse
@@ -17,9 +16,8 @@ from hdcodec.train.latents import CachedLatents
 
 
 @pytest.fixture
-def frozen(tiny_config: HdcConfig) -> Coded:
-    torch.manual_seed(0)
-    return Coded(small_encoders(HdcModel(tiny_config)), small_codec())
+def frozen(tiny_hdc: HdcModel) -> Coded:
+    return Coded(small_encoders(tiny_hdc), small_codec())
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from small_stages import (
 )
 from torch import Tensor
 
-from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
@@ -33,15 +32,9 @@ PARTS = {"codec", "sampler", "decoder"}
 
 
 @pytest.fixture
-def hdc(tiny_config: HdcConfig) -> HdcModel:
-    torch.manual_seed(0)
-    return HdcModel(tiny_config)
-
-
-@pytest.fixture
-def frozen(hdc: HdcModel, monkeypatch: pytest.MonkeyPatch) -> finish.Begun:
-    monkeypatch.setattr("hdcodec.train.finish.restore", lambda _: hdc)
-    return finish.Begun(small_encoders(hdc), small_codec(), None)
+def frozen(tiny_hdc: HdcModel, monkeypatch: pytest.MonkeyPatch) -> finish.Begun:
+    monkeypatch.setattr("hdcodec.train.finish.restore", lambda _: tiny_hdc)
+    return finish.Begun(small_encoders(tiny_hdc), small_codec(), None)
 
 
 @pytest.fixture
@@ -67,12 +60,16 @@ def judges(random_weights: Path) -> tuple[LPIPS, DISTS]:
 
 @pytest.fixture
 def options(
-    data: Path, random_weights: Path, hdc: HdcModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path,
+    random_weights: Path,
+    tiny_hdc: HdcModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
     """Of a small stage that begins with untrained networks."""
-    beside(small_encoders(hdc), hdc, monkeypatch)
+    beside(small_encoders(tiny_hdc), tiny_hdc, monkeypatch)
     monkeypatch.setattr("hdcodec.train.finish.load_codec", lambda _: small_codec())
-    monkeypatch.setattr("hdcodec.train.finish.restore", lambda _: hdc)
+    monkeypatch.setattr("hdcodec.train.finish.restore", lambda _: tiny_hdc)
     named = {"data": data, "metric_weights": random_weights, "config": ALL_SIZES}
     return named | stage_options(tmp_path)
 

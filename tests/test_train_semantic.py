@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import Tensor
 
-from hdcodec.models.hdc.config import Config as HdcConfig
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.config import (
     SemanticConfig,
@@ -62,12 +61,6 @@ def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("teacher") / "lite0.pth"
     torch.save(lite0() | {"_fc.weight": torch.zeros(4)}, path)
     return path
-
-
-@pytest.fixture
-def hdc(tiny_config: HdcConfig) -> HdcModel:
-    torch.manual_seed(0)
-    return HdcModel(tiny_config)
 
 
 def test_a_normalisation_is_part_of_the_convolution_before_it() -> None:
@@ -125,13 +118,13 @@ def test_features_are_directions() -> None:
 
 def test_the_stage_semantic_learns_and_is_resumed(
     data: Path,
-    hdc: HdcModel,
+    tiny_hdc: HdcModel,
     teacher_file: Path,
     random_weights: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(semantic, "restore", lambda _: hdc)
+    monkeypatch.setattr(semantic, "restore", lambda _: tiny_hdc)
     monkeypatch.setattr(semantic, "MEASURED", 8)
     options = {"data": data, "metric_weights": random_weights, "teacher": teacher_file}
     options |= {"minutes": 10, "batch": 4, "crop": 48, "config": STUDENT, "out": tmp_path}
@@ -139,7 +132,7 @@ def test_the_stage_semantic_learns_and_is_resumed(
     first = checkpoint(tmp_path / "semantic.pt")
     assert torch.equal(
         first["model"]["encoder.analysis.net.1.0.depth.weight"].sign(),
-        hdc.lic.analysis.state_dict()["net.1.0.depth.weight"].sign(),
+        tiny_hdc.lic.analysis.state_dict()["net.1.0.depth.weight"].sign(),
     )
     train("semantic", max_steps=2, resume=True, **options)
     second = checkpoint(tmp_path / "semantic.pt")
