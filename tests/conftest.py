@@ -174,6 +174,16 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     forget()
 
 
+@pytest.fixture(scope="module")
+def sprdiff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of small weights of the sprdiff family, which is known during a module's tests."""
+    pytest.importorskip("onnx", reason="making graphs takes onnx")
+    from small_sprdiff import registered
+
+    with registered(tmp_path_factory.mktemp("weights")) as folder:
+        yield folder
+
+
 def _open(path: Path) -> Image.Image:
     with Image.open(path) as image:
         return image.convert("RGB")

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
-from test_sprdiff import untrained
+from small_sprdiff import untrained
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 

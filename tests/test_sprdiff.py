@@ -18,7 +18,9 @@ from click.testing import CliRunner
 from command import Hdc
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from small_sprdiff import MODEL_ID, untrained
+from small_stages import ALL_SIZES
+from torch import Tensor
 
 import hdcodec
 import hdcodec.pillow_plugin
@@ -27,82 +29,27 @@ from hdcodec._inspect import read_symbols
 from hdcodec.codec import forget
 from hdcodec.entropy.coder import Decoder, PrefixDecoder
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
-from hdcodec.format import MODELS, Model, pack, unpack
-from hdcodec.models.hdc.config import Config, DecoderConfig
+from hdcodec.format import pack, unpack
+from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.noise import noise
-from hdcodec.models.sprdiff.config import (
-    DiffusionConfig,
-    DistortionConfig,
-    LatentCodecConfig,
-    SemanticConfig,
-    SprdiffConfig,
-    VaeConfig,
-)
+from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.diffusion import noise_of
 from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.models.sprdiff.options import SprdiffParameters
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.models.tiles import LEAST_AREA
 from hdcodec.train.__main__ import main
-from hdcodec.train.export_sprdiff import assembled, export_sprdiff
+from hdcodec.train.export_sprdiff import assembled
 from hdcodec.train.finish import PictureCodec
 
-MODEL_ID = 97
-SIZES = SprdiffConfig(
-    VaeConfig(8, 8, 1, 16, 1, 8, 1, 1),
-    DistortionConfig(8, 1),
-    SemanticConfig(8, 8, 1),
-    LatentCodecConfig(16, 4, 8, 9, 8, 72, 8, 16, 16, 1, 8, 16, 1, 8, 1, 1),
-    DiffusionConfig(8, 9, 16, 16, 1, 16, 1, 16),
-    DecoderConfig(8, 8, 12, 16, 1, 8, 1, 1),
-)
 COMMANDS = ("compress", "decompress", "batch", "eval", "compare")
 
-
-def untrained() -> SprdiffModel:
-    """Networks whose answers differ from place to place, with no layer that is zero."""
-    torch.manual_seed(0)
-    model = SprdiffModel(SIZES).eval()
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d) and not module.weight.any():
-            nn.init.normal_(module.weight, std=0.2)
-    model.codec.log_gain.data += 1.5
-    model.codec.fusion.net[-1].weight.data *= 4
-    model.decoder.corrected.fused_head.to_full[0].weight.data *= 0.3  # within 0..1, mostly
-    return model
+pytestmark = pytest.mark.usefixtures("sprdiff")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights and graphs of the networks."""
-    pytest.importorskip("onnx", reason="making graphs takes onnx")
-    from hdcodec.train.graphs import write_graphs
-
-    folder = tmp_path_factory.mktemp("weights") / "sprdiff"
-    MODELS[MODEL_ID] = Model("sprdiff", 2, "tests")
-    try:
-        export_sprdiff(untrained(), folder, MODEL_ID, {})
-    finally:
-        del MODELS[MODEL_ID]
-    write_graphs(folder)
-    return folder
-
-
-@pytest.fixture(autouse=True, scope="module")
-def registered(folder: Path) -> Iterator[None]:
-    """The family during the tests of this module."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(models.FAMILIES, "sprdiff", "hdcodec.models.sprdiff")
-        patch.setitem(MODELS, MODEL_ID, Model("sprdiff", 2, "tests"))
-        patch.setattr(weights, "_PLACES", (folder.parent, *weights._PLACES))
-        forget()
-        yield
-    forget()
-
-
-@pytest.fixture(scope="module")
-def codecs(registered: None) -> dict[str, Codec]:
+def codecs(sprdiff: Path) -> dict[str, Codec]:
     return {name: Codec("sprdiff", "cpu", "float32", backend=name) for name in ("onnx", "torch")}
 
 
@@ -170,7 +117,7 @@ def test_some_of_a_picture_is_better(codecs: dict[str, Codec], face: Image.Image
     assert codecs["torch"].decompress(better).size == face.size
 
 
-def test_bfloat16_is_near(registered: None, codecs: dict[str, Codec], file: bytes) -> None:
+def test_bfloat16_is_near(codecs: dict[str, Codec], file: bytes) -> None:
     codec = Codec("sprdiff", "cpu", "bfloat16", backend="torch")
     for options in ({"steps": 2}, {"fidelity": 1.0}):
         gap = array(codec.decompress(file, **options))
@@ -192,7 +139,7 @@ def test_fidelity_goes_from_a_sample_to_the_coarse_picture(
     symbols = read_symbols(unpack(file))
     told = symbols.latent, symbols.qindex
     (coarse,) = codec.networks.graphs("coarse", *told)
-    grid, dial = noise(12, 8, SIZES.vae.latent), np.ones(1, np.float32)
+    grid, dial = noise(12, 8, ALL_SIZES.vae.latent), np.ones(1, np.float32)
     (whole,) = codec.networks.graphs("picture", *told, grid, dial)
     assert np.array_equal(coarse, whole)
     assert np.array_equal(coarse[:192, :128], ends[1.0])
@@ -309,7 +256,7 @@ def test_the_commands_know_it(commands: Hdc, face: Image.Image, tmp_path: Path) 
 
 
 def test_a_folder_of_two(
-    commands: Hdc, face: Image.Image, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    commands: Hdc, face: Image.Image, tmp_path: Path, sprdiff: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Workers know the family by what Python runs at its start."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -317,7 +264,7 @@ def test_a_folder_of_two(
         "from hdcodec.format import MODELS, Model\n"
         "models.FAMILIES['sprdiff'] = 'hdcodec.models.sprdiff'\n"
         f"MODELS[{MODEL_ID}] = Model('sprdiff', 2, 'tests')\n"
-        f"weights._PLACES = (Path({str(folder.parent)!r}), *weights._PLACES)\n"
+        f"weights._PLACES = (Path({str(sprdiff.parent)!r}), *weights._PLACES)\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
     (tmp_path / "in").mkdir()
@@ -349,7 +296,7 @@ def test_its_networks_are_run_without_torch() -> None:
 
 
 def test_sizes_come_back_and_have_to_fit() -> None:
-    assert SprdiffConfig.from_dict(SIZES.to_dict()) == SIZES
+    assert SprdiffConfig.from_dict(ALL_SIZES.to_dict()) == ALL_SIZES
     for wrong in ({"codec": {"latent": -1}}, {"codec": 3}, {"other": {}}, {"vae": {"latent": 16}}):
         with pytest.raises(ValueError, match=r"model size|codec's vae is 32, not 16"):
             SprdiffConfig.from_dict(wrong)
@@ -385,28 +332,28 @@ def test_checkpoints_become_weights(
     model = untrained()
     paths = saved(
         tmp_path,
-        vae=Vae(SIZES.vae).state_dict(),
+        vae=Vae(ALL_SIZES.vae).state_dict(),
         semantic=semantic_state(model),
         finish=PictureCodec(model.codec, model.sampler, model.decoder).state_dict(),
     )
     vae = torch.load(paths["vae"], weights_only=True)["average"]
     analysis = beside.lic.analysis
-    found = assembled(paths, analysis, SIZES).state_dict()
+    found = assembled(paths, analysis, ALL_SIZES).state_dict()
     for name in model.vae.state_dict():
         assert torch.equal(found[f"vae.{name}"], vae[name])
     assert torch.equal(found["distortion.0.embed.1.bias"], analysis.net[0].embed[1].bias)
     assert torch.equal(found["sampler.sigma"], model.sampler.sigma)
     with pytest.raises(ValueError, match="the vae does not fit the model"):
-        assembled(paths, analysis, replace(SIZES, vae=replace(SIZES.vae, encoder_depth=2)))
+        assembled(paths, analysis, replace(ALL_SIZES, vae=replace(ALL_SIZES.vae, encoder_depth=2)))
     argv = command_line(tmp_path / "out", paths)
     refused = CliRunner().invoke(main, argv)
     assert refused.exit_code == 1 and "does not fit the model" in refused.output
-    monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: SIZES)
+    monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: ALL_SIZES)
     monkeypatch.setattr("hdcodec.train.export_sprdiff.restore", lambda _: beside)
     made = CliRunner().invoke(main, argv)
     assert made.exit_code == 0, made.output
     manifest = weights.read_folder(tmp_path / "out").manifest
-    assert manifest["config"] == SIZES.to_dict() and manifest["training"] == {"by": "test"}
+    assert manifest["config"] == ALL_SIZES.to_dict() and manifest["training"] == {"by": "test"}
     again = CliRunner().invoke(main, argv)
     assert again.exit_code == 1 and "new weights need a new model id" in again.output
 
@@ -422,7 +369,7 @@ def test_checkpoints_become_weights_that_decode_to_its_pictures(
         semantic=semantic_state(model),
         finish=whole.state_dict(),
     )
-    monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: SIZES)
+    monkeypatch.setattr("hdcodec.train.export_sprdiff.SprdiffConfig", lambda: ALL_SIZES)
     monkeypatch.setattr("hdcodec.train.export_sprdiff.restore", lambda _: beside)
     made = CliRunner().invoke(main, command_line(tmp_path / "sprdiff", paths))
     assert made.exit_code == 0, made.output

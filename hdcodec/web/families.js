@@ -1,8 +1,9 @@
-/** The families, each a class; a second one is a module, a line here and an id in registry.js. */
+/** The families, each a class; one more is a module, a line here and an id in registry.js. */
 
 import { MissingWeightsError, UnknownModelError } from "./errors.js";
 import { Hdc } from "./hdc.js";
 import { MODELS } from "./registry.js";
+import { Sprdiff } from "./sprdiff.js";
 /** @import { Header } from "./header.js" */
 /** @import { Decoder } from "./range.js" */
 /** @import { Tile } from "./tiles.js" */
@@ -36,7 +37,7 @@ import { MODELS } from "./registry.js";
  */
 
 /** @type {ReadonlyMap<string, new (weights: Weights) => Family>} */
-export const FAMILIES = new Map([["hdc", Hdc]]);
+export const FAMILIES = new Map(Object.entries({ hdc: Hdc, sprdiff: Sprdiff }));
 
 /** The families whose weights are there, by model id. */
 export class Models {

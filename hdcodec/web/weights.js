@@ -26,12 +26,16 @@ export class Weights {
   }
 
   /**
-   * A size of the networks. Throws WeightsError.
-   * @param {string} name
+   * A size of the networks, by its name after that of the part it belongs to. Throws WeightsError.
+   * @param {...string} names
    * @returns {number}
    */
-  size(name) {
-    const found = Object.hasOwn(this.config, name) ? this.config[name] : undefined;
+  size(...names) {
+    /** @type {any} */
+    let found = this.config;
+    for (const name of names) {
+      found = isObject(found) && Object.hasOwn(found, name) ? found[name] : undefined;
+    }
     if (Number.isInteger(found) && found > 0) return found;
     throw new WeightsError(`${MANIFEST} is not a manifest of weights`);
   }

@@ -34,6 +34,10 @@ function bytes({ path, base64, zeros }) {
   return new Uint8Array(path === undefined ? Buffer.from(base64, "base64") : readFileSync(path));
 }
 
+function base64({ buffer, byteOffset, byteLength }) {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
+}
+
 function weightsIn(folder, names = ["entropy.safetensors"]) {
   const files = new Map(names.map((name) => [name, bytes({ path: `${folder}/${name}` })]));
   return new web.Weights(bytes({ path: `${folder}/manifest.json` }), files);
@@ -80,6 +84,24 @@ const FUNCTIONS = {
     const found = new web.Models();
     if (request.folder) found.add(weightsIn(request.folder, request.names));
     return web.info(bytes(request), found);
+  },
+
+  /** Make files of another model readable, whose weights lie in a folder. */
+  register({ id, model, folder }) {
+    web.MODELS.set(id, model);
+    models.add(weightsIn(folder));
+  },
+
+  /** Of each tile what the graph takes: name of an input to type, bytes in base64 and shape. */
+  feeds({ area, fidelity, ...request }) {
+    const box = web.unpack(bytes(request));
+    const family = models.open(box.header.model);
+    const symbols = web.readSymbols(box, models);
+    const { height, width } = family.padded(symbols);
+    const told = ([name, [type, numbers, shape]]) => [name, [type, base64(numbers), shape]];
+    return tiles(height, width, area).map((tile) =>
+      Object.fromEntries(Object.entries(family.feeds(symbols, tile, fidelity)).map(told)),
+    );
   },
 
   hashes: (request) => [sha256(bytes(request)), crc32(bytes(request))],
@@ -148,7 +170,7 @@ const FUNCTIONS = {
   async png({ width, height, channels, exif, ...request }) {
     const picture = { width, height, channels, data: bytes(request) };
     const blob = await writePng(picture, exif && { exif: bytes(exif), xmp: bytes(exif) });
-    return Buffer.from(await blob.arrayBuffer()).toString("base64");
+    return base64(new Uint8Array(await blob.arrayBuffer()));
   },
 
   eight: (request) => sha256(unpacked(bytes(request))),
@@ -156,7 +178,7 @@ const FUNCTIONS = {
   /** Packets, as bytes in base64, and what they make. */
   joined({ packets }) {
     const { data, ...rest } = web.join(packets.map((base64) => bytes({ base64 })));
-    return { ...rest, data: Buffer.from(data).toString("base64") };
+    return { ...rest, data: base64(data) };
   },
 
   levels({ qualities, ...request }) {
