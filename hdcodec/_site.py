@@ -14,6 +14,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,15 @@ from ._eight_bits import packed
 from ._errors import ExistsError, HdcError, OutputError
 from .conformance import suite
 from .format import MODELS
+from .models import FAMILIES
 from .weights import NETWORKS
 
 PAGES = Path(__file__).parent / "web"
 KINDS = (".css", ".html", ".js", ".svg")
 GRAPH, EIGHT_BITS = "picture.onnx", "networks.8bit"
 LIST, FIRST = "site.json", "index.html"
-CHECKED = "kept-12"
-"""The file of the conformance suite by which a browser is checked: indices sent and predicted."""
+CHECKED = "CHECKED"
+"""The file of the conformance suite by which a browser is checked, in a family's `recipes`."""
 
 PACKAGE, VARIABLE = "onnxruntime-web", "HDC_ORT_WEB"
 """The npm package, and the variable of the environment that says where it lies."""
@@ -84,7 +86,7 @@ def write_site(folder: Path, runtime: Path | None = None, *, force: bool = False
         "version": version,
         "files": {name: len(data) for name, data in sorted(files.items())},
         "models": models,
-        "check": _check(),
+        "checks": {number: _check(MODELS[number].family) for number in MODELS},
     }
     files[LIST] = json.dumps(listed, indent=1).encode()
     _write(folder, files, force)
@@ -167,12 +169,14 @@ def _of_model(number: int) -> Iterator[tuple[str, bytes]]:
             yield f"{folder}/{name}", found.read(name)
 
 
-def _check() -> dict[str, Any]:
-    """A file, and its picture at a quarter of its size, with what the suite allows it to differ."""
-    with Image.open(suite.DATA / f"{CHECKED}.png") as image:
+def _check(family: str) -> dict[str, Any]:
+    """A file of a family, its picture at a quarter of its size, and what the suite allows that to
+    differ."""
+    name = str(getattr(import_module(f"{FAMILIES[family]}.recipes"), CHECKED))
+    with Image.open(suite.DATA / f"{name}.png") as image:
         pixels = np.asarray(image.convert("RGB")).tobytes()
     return {
-        "file": b64encode(suite.read(CHECKED)).decode(),
+        "file": b64encode(suite.read(name)).decode(),
         "pixels": b64encode(pixels).decode(),
         "mean": suite.MEAN_TOLERANCE,
         "worst": suite.WORST_TOLERANCE,

@@ -25,6 +25,8 @@ from hdcodec.pages import comparison_page, evaluation_page
 
 ROOT = Path(__file__).parent.parent
 PLAIN = ["psnr", "ssim", "msssim"]
+CHOSEN = {"device": "cpu", "backend": "onnx"}
+SWITCHES = ["--device", "cpu", "--backend", "onnx"]
 
 
 class Page(HTMLParser):
@@ -92,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photo_files: dict[str, Path
     with Image.open(photo_files["coffee"]) as image:
         picture = image.convert("RGB").resize((200, 164))
     picture.save(folder / "coffee.png")
-    data = hdcodec.compress(picture, quality=90, device="cpu")
+    data = hdcodec.compress(picture, quality=90, **CHOSEN)
     (folder / "coffee.hdc").write_bytes(data)
     return folder
 
@@ -100,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, photo_files: dict[str, Path
 @pytest.fixture(scope="module")
 def page(folder: Path) -> Page:
     """Of the coffee against AVIF, WebP and JPEG."""
-    command = ["compare", folder / "coffee.png", folder / "coffee.hdc", "--device", "cpu"]
+    command = ["compare", folder / "coffee.png", folder / "coffee.hdc", *SWITCHES]
     command += ["--against", "avif,avif@x4,webp,jpeg", "--metrics", "psnr,ssim,msssim", "--quiet"]
     assert main([str(part) for part in command]) == 0
     return Page((folder / "coffee.html").read_bytes())
@@ -130,7 +132,7 @@ def test_its_pictures_are_the_exact_pixels(page: Page, folder: Path) -> None:
     original, ours, *rivals = page.pictures
     with Image.open(folder / "coffee.png") as image:
         assert same(original, image)
-    decoded = hdcodec.decompress((folder / "coffee.hdc").read_bytes(), device="cpu")
+    decoded = hdcodec.decompress((folder / "coffee.hdc").read_bytes(), **CHOSEN)
     assert same(ours, decoded)
     assert [rival.size for rival in rivals] == [(200, 164)] * 4
     assert [(i["width"], i["height"]) for i in page.all("img")] == [("200", "164")] * 6
@@ -206,7 +208,7 @@ def compare(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*options: object, original: Path = folder / "coffee.png") -> tuple[int, str, str]:
         command = ["compare", original, folder / "coffee.hdc", "-o", tmp_path / "page.html"]
-        command += ["--device", "cpu", "--metrics", "psnr", "--against", "jpeg"]
+        command += [*SWITCHES, "--metrics", "psnr", "--against", "jpeg"]
         code = main([str(part) for part in (*command, *options)])
         told = capsys.readouterr()
         return code, told.out, told.err
@@ -222,7 +224,7 @@ def test_compare_tells_what_is_on_the_page(compare: Hdc, folder: Path, tmp_path:
     assert told["output"] == str(tmp_path / "page.html")
     assert told["page_bytes"] == (tmp_path / "page.html").stat().st_size
     data = (folder / "coffee.hdc").read_bytes()
-    assert same(page.pictures[1], hdcodec.decompress(data, fidelity=1, device="cpu"))
+    assert same(page.pictures[1], hdcodec.decompress(data, fidelity=1, **CHOSEN))
     assert any("fidelity 1" in text for text in page.texts["p"])
 
 

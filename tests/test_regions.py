@@ -174,15 +174,12 @@ def test_verify_and_info_know_the_map(codec: Codec, astronaut: Image.Image) -> N
 
 def test_both_backends_give_the_same_symbols(astronaut: Image.Image) -> None:
     pytest.importorskip("torch")
+    codecs = [Codec(device="cpu", precision="float32", backend=b) for b in ("onnx", "torch")]
     files = {
-        backend: Codec(device="cpu", backend=backend).compress(
-            astronaut, quality=30, regions=[(*FACE, 40)], protect="none"
-        )
-        for backend in ("onnx", "torch")
+        codec.backend: codec.compress(astronaut, quality=30, regions=[(*FACE, 40)], protect="none")
+        for codec in codecs
     }
-    shown = [
-        np.asarray(Codec(device="cpu", backend=b).decompress(files["onnx"]), int) for b in files
-    ]
+    shown = [np.asarray(codec.decompress(files["onnx"]), int) for codec in codecs]
     assert hdcodec.verify(files["onnx"]) and hdcodec.verify(files["torch"])
     assert abs(shown[0] - shown[1]).max() <= 2
 

@@ -25,7 +25,7 @@ from reordered import ORDERED, by_scale
 from hdcodec import Codec, HdcError, weights
 from hdcodec.conformance import suite
 from hdcodec.format import CHUNK_NAMES, MAX_PIXELS, MAX_SIDE, MODELS, pack, unpack
-from hdcodec.models import FAMILIES
+from hdcodec.models import FAMILIES, family_class
 
 ROOT = Path(__file__).parents[1]
 SERVICE = "sw.js"
@@ -214,6 +214,8 @@ def test_models_families_and_limits_are_those_of_python() -> None:
         number: vars(model) for number, model in MODELS.items()
     }
     assert registry["families"] == [*FAMILIES, "sprdiff"]  # which has no model id yet
+    families = (family_class(model.family) for model in MODELS.values())
+    assert registry["fidelities"] == [family.Decoding().fidelity for family in families]
     chunks = [list(pair) for pair in CHUNK_NAMES.items()]
     assert limits == {"pixels": MAX_PIXELS, "side": MAX_SIDE, "chunks": chunks}
 

@@ -181,6 +181,7 @@ def test_a_photograph(page: Page, codec: Codec, face: Image.Image, tmp_path: Pat
 def test_the_dial_changes_the_picture(page: Page) -> None:
     page.choose("#choose", kept("kept-00"))
     shown(page)
+    assert page.run("document.querySelector('.dial input').value") == "0.75"
     before = seen(page)
     page.run("document.querySelector('.dial input').focus()")
     for fidelity, key in ((0.0, "Home"), (1.0, "End")):
@@ -354,7 +355,7 @@ def test_no_picture_is_shown_that_may_be_wrong(
         (tmp_path / "runtime" / "ort.wasm").unlink()
     else:
         listed = json.loads((tmp_path / "site.json").read_text())
-        listed["check"]["pixels"] = base64.b64encode(bytes(32 * 16 * 3)).decode()
+        listed["checks"]["1"]["pixels"] = base64.b64encode(bytes(32 * 16 * 3)).decode()
         (tmp_path / "site.json").write_text(json.dumps(listed))
     server, page = Server(tmp_path), browser.page()
     page.open(server.address)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .graphs import Graphs
+    from .networks import LatentNetworks
 
 CoderT = TypeVar("CoderT")
-NetworksT = TypeVar("NetworksT")
+NetworksT = TypeVar("NetworksT", bound="LatentNetworks")
 SizesT = TypeVar("SizesT", bound=Sizes)
 
 
@@ -85,16 +86,21 @@ class LatentFamily(ABC, Generic[SizesT, CoderT, NetworksT]):
         pixels: int | None = None,
     ) -> NetworksT:
         """The networks on a device; raises WeightsError, DeviceError."""
+        networks = self.networks_of(self._graphs(device, precision, backend, pixels))
+        networks.asked = precision
+        return networks
+
+    def _graphs(self, device: str, precision: str, backend: str, pixels: int | None) -> Graphs:
         if self._backend(device, precision, backend, pixels) == ONNX:
             from .onnx_graphs import OnnxGraphs
 
             try:
-                return self.networks_of(OnnxGraphs(self.weights))
+                return OnnxGraphs(self.weights)
             except DeviceError:
                 if backend != "auto" or set_backend() or not find_spec("torch"):
                     raise  # else torch takes the place of an onnxruntime that does not work
         with starting_torch():
-            return self.networks_of(self.torch_graphs(device, precision))
+            return self.torch_graphs(device, precision)
 
     def _backend(self, device: str, precision: str, backend: str, pixels: int | None) -> str:
         free = backend == "auto" and not set_backend()

@@ -55,6 +55,8 @@ class LatentNetworks:
         self.graphs = graphs
         self.area = AREA
         """Pixels that the networks may see at a time; larger pictures go through in tiles."""
+        self.asked = "auto"
+        """The precision that was asked for, which may leave a choice."""
 
     @property
     def backend(self) -> str:

@@ -27,6 +27,8 @@ import { Sprdiff } from "./sprdiff.js";
  * a hash of all symbols, for comparing decoders
  * @property {(header: Header, symbols: any, payload: number) => Record<string, unknown>} facts
  * what `info` tells of a file beside what all families have
+ * @property {number} fidelity
+ * 0..1, with which a picture is drawn unless asked otherwise
  * @property {Weights} weights
  * @property {{ name: string, tensors: string }} graph
  * what draws pixels: a graph beside the weights, and the file that it takes its weights from

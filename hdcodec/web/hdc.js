@@ -23,6 +23,8 @@ export class Hdc extends LatentFamily {
       noiseStride: NOISE_STRIDE,
       noiseChannels: 2 * weights.size("drv"),
     });
+    /** What a picture is drawn with unless asked otherwise. */
+    this.fidelity = 0.75;
     /** @type {SymbolCodec | null} */
     this.codec = null;
   }

@@ -23,6 +23,8 @@ export class Sprdiff extends LatentFamily {
       noiseStride: NOISE_STRIDE,
       noiseChannels: weights.size("vae", "latent"),
     });
+    /** What a picture is drawn with unless asked otherwise. */
+    this.fidelity = 0;
     /** @type {LatentReader | null} */
     this.reader = null;
   }

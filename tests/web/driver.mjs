@@ -75,7 +75,11 @@ const FUNCTIONS = {
     return symbolsSha256(codec.read(decoder, rows, columns, quality, kept, header.flags === 1));
   },
 
-  registry: () => ({ models: [...web.MODELS], families: [...web.FAMILIES.keys()] }),
+  registry: () => ({
+    models: [...web.MODELS],
+    families: [...web.FAMILIES.keys()],
+    fidelities: [...web.MODELS.keys()].map((id) => models.open(id).fidelity),
+  }),
 
   limits: () => ({ pixels: web.MAX_PIXELS, side: web.MAX_SIDE, chunks: [...web.CHUNK_NAMES] }),
 

@@ -72,3 +72,6 @@ RECIPES: dict[str, Recipe] = {
     "senseless-50": recipe("bytes", (100, 140), 50, 8),
     "senseless-100": recipe("bytes", (66, 60), 100, 15),
 }
+
+CHECKED = "kept-12"
+"""The file by which a browser is checked: indices sent and predicted."""

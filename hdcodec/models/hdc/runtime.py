@@ -69,7 +69,7 @@ class HdcNetworks(LatentNetworks):
 
     @cached_property
     def _torch_graphs(self) -> Graphs:
-        return self.family.load(self.device, "auto", TORCH).graphs
+        return self.family.load(self.device, self.asked, TORCH).graphs
 
     def _with(self, graphs: Graphs) -> HdcNetworks:
         networks = HdcNetworks(self.family, graphs)

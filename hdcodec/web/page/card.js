@@ -25,6 +25,8 @@ export class Card {
     this.size = null;
     /** Whether its symbols could be read. */
     this.ready = Promise.resolve(false);
+    /** Whether someone has turned the dial, which until then is as its model has it. */
+    this.turned = false;
     const template = /** @type {HTMLTemplateElement} */ (document.querySelector("template#card"));
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (copy.querySelector("article"));
@@ -53,7 +55,8 @@ export class Card {
     this.find(".save").onclick = () => this.save();
     this.find(".rest button").onclick = () => this.open(this.bytes, true);
     this.dial.oninput = () => {
-      this.find("output").textContent = Number(this.dial.value).toFixed(2);
+      this.turned = true;
+      this.told();
       this.find(".stage").classList.add("stale");
     };
     this.dial.onchange = () => this.paint();
@@ -63,6 +66,11 @@ export class Card {
       image?.then((found) => this.compare(file.name, found));
       original.value = "";
     };
+  }
+
+  /** Say what the dial says in numbers. */
+  told() {
+    this.find("output").textContent = Number(this.dial.value).toFixed(2);
   }
 
   /** Take it off the page. */
@@ -99,6 +107,8 @@ export class Card {
       const found = await this.decoder.open(this.key, bytes, partial);
       if (!found) return false; // it was closed meanwhile
       this.size = { width: found.width, height: found.height };
+      if (!this.turned) this.dial.value = String(found.fidelity);
+      this.told();
       this.facts(found, note);
     } catch (fault) {
       const { name } = /** @type {Error} */ (fault);

@@ -78,7 +78,7 @@ export class Engine {
     const [ort] = await Promise.all([this.runtime, this.fill(files, missing)]);
     const painter = await Painter.of(ort, family);
     files.delete(family.graph.tensors); // the session has a copy of its own
-    await this.check(painter);
+    await this.check(model, painter);
     return painter;
   }
 
@@ -95,13 +95,15 @@ export class Engine {
   /**
    * Compare a picture at a quarter of its size with what it should be, as the conformance suite
    * does. Throws SiteError.
+   * @param {number} model
    * @param {Painter} painter
    */
-  async check(painter) {
-    const { file, pixels, mean, worst } = this.site.list.check;
+  async check(model, painter) {
+    const { file, pixels, mean, worst } = this.site.list.checks[model];
     const box = unpack(fromBase64(file));
     const size = codedSize(box.header);
-    const drawn = await painter.paint(readSymbols(box, this.models), size, 0.75);
+    const { fidelity } = this.models.open(model);
+    const drawn = await painter.paint(readSymbols(box, this.models), size, fidelity);
     const [found, wanted] = [shrunk(drawn, size.width, size.height), fromBase64(pixels)];
     const gaps = found.map((value, at) => Math.abs(value - wanted[at]));
     const sum = gaps.reduce((one, other) => one + other, 0);

@@ -14,13 +14,13 @@ const LIST = "site.json";
 const STORES = `hdc ${ROOT.pathname} `;
 
 /**
- * What `hdc web` says of the site: files by path with their sizes; what each model takes; a picture
- * to check this browser with.
+ * What `hdc web` says of the site: files by path with their sizes; what each model takes, and a
+ * picture of each to check this browser with.
  * @typedef {object} List
  * @property {string} version
  * @property {Record<string, number>} files
  * @property {Record<string, string[]>} models
- * @property {{ file: string, pixels: string, mean: number, worst: number }} check
+ * @property {Record<string, { file: string, pixels: string, mean: number, worst: number }>} checks
  */
 
 /** The files of one version of the site. */

@@ -60,12 +60,13 @@ const TASKS = {
     const found = await running();
     await found.open(box.header.model);
     const { models } = found;
+    const { fidelity } = models.open(box.header.model);
     const decoder = decoderOf(box);
     const symbols = readSymbols(box, models, decoder);
     opened.set(key, { box, symbols, picture: null });
     const { width, height } = box.header;
     const facts = box.partial ? null : described(box, models, symbols);
-    return { width, height, facts, share: box.partial ? decoder.share : null };
+    return { width, height, fidelity, facts, share: box.partial ? decoder.share : null };
   },
 
   async paint({ key, number, fidelity }) {
