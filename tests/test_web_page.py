@@ -157,7 +157,7 @@ def saved(page: Page, downloads: Path, name: str, number: int = 0) -> Image.Imag
 def test_a_picture_is_what_python_decodes(page: Page, downloads: Path, name: str) -> None:
     page.choose("#choose", kept(name))
     shown(page)
-    wanted = decompress(suite.read(name), device="cpu")
+    wanted = decompress(suite.read(name), device="cpu", backend="onnx")
     image = saved(page, downloads, f"{name}.png")
     assert (image.mode, image.size) == (wanted.mode, wanted.size)
     agree(image, wanted)
@@ -174,7 +174,7 @@ def test_a_photograph(page: Page, codec: Codec, face: Image.Image, tmp_path: Pat
     (tmp_path / "face.hdc").write_bytes(data)
     page.choose("#choose", tmp_path / "face.hdc")
     shown(page)
-    agree(drawn(page), decompress(data, device="cpu"))
+    agree(drawn(page), decompress(data, device="cpu", backend="onnx"))
     assert f"{len(data):,} bytes" in page.run("document.querySelector('.facts').textContent")
 
 
@@ -188,7 +188,7 @@ def test_the_dial_changes_the_picture(page: Page) -> None:
         page.press(key)
         shown(page)
         assert page.run("document.querySelector('output').textContent") == f"{fidelity:.2f}"
-        wanted = decompress(suite.read("kept-00"), device="cpu", fidelity=fidelity)
+        wanted = decompress(suite.read("kept-00"), device="cpu", backend="onnx", fidelity=fidelity)
         agree(drawn(page), wanted)
         assert not np.array_equal(seen(page), before)
 
@@ -199,7 +199,7 @@ def test_two_files_at_once(page: Page) -> None:
     titles = page.run("[...document.querySelectorAll('h2')].map(title => title.textContent)")
     assert titles == ["tile.hdc", "kept-15.hdc"]
     for number, name in enumerate(("tile", "kept-15")):
-        agree(drawn(page, number), decompress(suite.read(name), device="cpu"))
+        agree(drawn(page, number), decompress(suite.read(name), device="cpu", backend="onnx"))
 
 
 def test_an_original_lies_beside_it(page: Page, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_the_address_may_name_a_file(browser: Chromium, server: Server) -> None:
     page = browser.page()
     page.open(f"{server.address}?file=named.hdc")
     shown(page)
-    agree(drawn(page), decompress(suite.read("kept-15"), device="cpu"))
+    agree(drawn(page), decompress(suite.read("kept-15"), device="cpu", backend="onnx"))
     page.open(f"{server.address}?file=https://example.org/a.hdc")
     page.wait(FAULT)
     assert "example.org is another place than this page" in page.run(FAULT)
@@ -265,7 +265,7 @@ def test_a_beginning_shows_what_is_there(page: Page, tmp_path: Path) -> None:
     page.wait(FAULT)
     page.run("document.querySelector('.rest button').click()")
     shown(page)
-    wanted = decompress(data, device="cpu", partial=True)
+    wanted = decompress(data, device="cpu", backend="onnx", partial=True)
     agree(drawn(page), wanted)
     share = f"{100 * wanted.info['share']:.0f} %"
     assert share in page.run("document.querySelector('.facts').textContent")
@@ -284,11 +284,11 @@ def test_packets_join_as_they_arrive(page: Page, tmp_path: Path) -> None:
     page.wait(f"{FAULT} === ''")
     shown(page)
     some = packets.join(parts[:2])
-    agree(drawn(page), decompress(some.data, device="cpu", partial=True))
+    agree(drawn(page), decompress(some.data, device="cpu", backend="onnx", partial=True))
     page.choose("#choose", *paths[2:])
     page.wait("document.querySelector('.facts').textContent.includes('Quality')")
     shown(page)
-    agree(drawn(page), decompress(whole, device="cpu"))
+    agree(drawn(page), decompress(whole, device="cpu", backend="onnx"))
 
 
 def test_a_picture_in_tiles_is_what_python_makes_of_it(
@@ -298,7 +298,7 @@ def test_a_picture_in_tiles_is_what_python_makes_of_it(
     (tmp_path / "big.hdc").write_bytes(data)
     page.choose("#choose", tmp_path / "big.hdc")
     shown(page)
-    agree(drawn(page), codec.decompress(data))
+    agree(drawn(page), decompress(data, device="cpu", backend="onnx"))
 
 
 # ---- the page ----
@@ -381,7 +381,7 @@ def test_it_works_without_a_network(browser: Chromium, tmp_path: Path) -> None:
     assert page.run("crossOriginIsolated") is True
     page.choose("#choose", kept("kept-15"))
     shown(page)
-    agree(drawn(page), decompress(suite.read("kept-15"), device="cpu"))
+    agree(drawn(page), decompress(suite.read("kept-15"), device="cpu", backend="onnx"))
 
 
 def test_a_newer_site_is_not_mixed_with_the_older_one(browser: Chromium, tmp_path: Path) -> None:
