@@ -25,7 +25,10 @@ from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train import finish
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.draws import normal
+from hdcodec.train.restore import restore_sprdiff
 from hdcodec.train.run import train
+from hdcodec.train.stages import STAGES
+from hdcodec.weights import read_folder
 
 ROOT = Path(__file__).parents[1]
 PARTS = {"codec", "sampler", "decoder"}
@@ -200,6 +203,20 @@ def test_the_stage_begins_with_what_it_is_given(options: dict[str, Any], tmp_pat
     with pytest.raises(ValueError, match=r"codec\.pt is a checkpoint of other networks"):
         torch.save({"average": small_codec().state_dict()}, tmp_path / "codec.pt")
         train("finish", max_steps=0, **options | {"diffusion": tmp_path / "codec.pt"})
+
+
+def test_landed_weights_are_all_that_the_stage_needs(
+    sprdiff: Path, options: dict[str, Any], tmp_path: Path
+) -> None:
+    rest = {name: value for name, value in options.items() if name not in STAGES["finish"].needs}
+    train("finish", max_steps=0, init=sprdiff, **rest)
+    begun = checkpoint(tmp_path / "finish.pt")["average"]
+    landed = restore_sprdiff(read_folder(sprdiff))
+    for part in ("codec", "sampler", "decoder"):
+        state = landed.get_submodule(part).state_dict()
+        assert all(torch.equal(begun[f"{part}.{name}"], value) for name, value in state.items())
+    train("finish", max_steps=2, init=sprdiff, **rest)
+    assert changed(checkpoint(tmp_path / "finish.pt")["average"], begun) == PARTS
 
 
 def test_the_stage_goes_on_with_its_own_checkpoint(options: dict[str, Any], tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from PIL import Image
 
 from hdcodec.train.__main__ import main
 from hdcodec.train.models import NEEDED
-from hdcodec.train.run import train
 from hdcodec.train.stages import STAGES
 
 
@@ -72,10 +71,8 @@ NEEDS = [(name, need) for name, stage in STAGES.items() for need in stage.needs]
 @pytest.mark.parametrize(("stage", "need"), NEEDS)
 def test_stages_say_what_they_need(stage: str, need: str, data: Path) -> None:
     others = {name: data / "cat.png" for name in STAGES[stage].needs if name != need}
-    with pytest.raises(ValueError, match=f"^the stage {stage} needs {NEEDED[need]}$"):
-        train(stage, data=data, out=data, minutes=1, **others)
     options = [word for name, path in others.items() for word in (f"--{name}", path)]
-    assert f"Missing option '--{need}'" in said(data, stage, *options)
+    assert said(data, stage, *options).endswith(f"the stage {stage} needs {NEEDED[need]}")
 
 
 def test_stages_do_not_take_what_others_take(data: Path) -> None:

@@ -40,7 +40,7 @@ _NEEDED = {
 def _own_options(stage: Stage) -> Callable[[Command], Command]:
     """The options that not all stages have."""
     options = [
-        click.option(f"--{name}", type=_FILE, required=name in stage.needs, help=_NEEDED[name])
+        click.option(f"--{name}", type=_FILE, help=_NEEDED[name])
         for name in (*stage.needs, *stage.takes)
     ]
     if stage.model == "sampler":

@@ -18,6 +18,7 @@ from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.decoder import PictureDecoder
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
+from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import DISTS, LPIPS
 
 from .checkpoint import load_average
@@ -40,7 +41,7 @@ from .figures import Figures, mean, psnr
 from .from_hdc import decoder_of
 from .loop import Loss
 from .losses import WHOLE_POWER, bits_per_pixel
-from .restore import restore
+from .restore import restore, restore_sprdiff
 from .semantic import cosine_distance
 from .terms import LPIPS_WEIGHT, perceived, squared_error
 
@@ -168,7 +169,21 @@ def load_begun(
 ) -> Begun:
     """The landed weights of hdc and the networks of three checkpoints, and where to find a fourth,
     if any."""
-    frozen = Begun(load_encoders(vae, semantic, device), load_codec(codec), diffusion)
+    encoders = load_encoders(vae, semantic, device)
+    return _placed(Begun(encoders, load_codec(codec), diffusion), device)
+
+
+def landed_begun(folder: Path, device: str) -> Begun:
+    """The networks of a folder of weights of sprdiff; its VAE has no decoder, none is needed."""
+    model = restore_sprdiff(weights.read_folder(folder))
+    vae = Vae(model.cfg.vae)
+    vae.load_state_dict(model.vae.state_dict(), strict=False)
+    lic = restore(weights.find(identify("hdc"))).lic
+    lic.analysis.net[:-1].load_state_dict(model.distortion.state_dict())
+    return _placed(Begun(Encoders(lic, vae, model.semantic), model.codec, None), device)
+
+
+def _placed(frozen: Begun, device: str) -> Begun:
     frozen.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return frozen
 
@@ -176,9 +191,12 @@ def load_begun(
 def start_picture(
     path: Path | None, config: SprdiffConfig | None, crops: Crops, frozen: Begun
 ) -> PictureCodec:
-    """The averaged model of a checkpoint, or one of the networks it is to begin with: without a
-    diffusion among them a sample is the coarse estimate. `config` are sizes of all networks, of
-    which those of sampler and decoder count."""
+    """The averaged model of a checkpoint, that of a folder of weights of sprdiff, or one of the
+    networks it is to begin with: without a diffusion among them a sample is the coarse estimate.
+    `config` are sizes of all networks, of which those of sampler and decoder count."""
+    if path is not None and path.is_dir():
+        landed = restore_sprdiff(weights.read_folder(path))
+        return PictureCodec(landed.codec, landed.sampler, landed.decoder)
     sizes = config or SprdiffConfig()
     if path is None:
         sampler = start_sampler(frozen.diffusion, sizes.diffusion, crops, frozen)

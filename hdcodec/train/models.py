@@ -22,7 +22,7 @@ from .checkpoint import averaged
 from .codec import codec_views, load_encoders, start_codec
 from .coded import load_coded, sampler_views, start_sampler
 from .data import Crops
-from .finish import load_begun, picture_views, start_picture
+from .finish import landed_begun, load_begun, picture_views, start_picture
 from .restore import restore
 from .samples import hdc_views
 from .semantic import semantic_views, start_semantic
@@ -35,11 +35,13 @@ from .vae import start_vae, vae_views
 class Trained(NamedTuple):
     """A model: what its training begins with, given a checkpoint or a folder of weights (or none),
     sizes (or none) and crops; what a sheet of samples shows of a picture; and how the networks are
-    loaded that are frozen around it, where there are such: both functions are given them, too."""
+    loaded that are frozen around it, where there are such: both functions are given them, too.
+    `landed` loads these out of the folder of weights that training begins with, if it does."""
 
     start: Callable[..., nn.Module]
     views: Callable[..., list[Tensor]]
     frozen: Callable[..., nn.Module] | None = None
+    landed: Callable[..., nn.Module] | None = None
 
 
 NEEDED = {
@@ -78,11 +80,15 @@ class Given:
         return found | ({"used": used(self.without)} if self.without else {})
 
 
-def networks_around(stage: str, given: Given, device: str) -> dict[str, Any]:
+def networks_around(
+    stage: str, given: Given, device: str, init: Path | None = None
+) -> dict[str, Any]:
     """By the name `frozen` the networks around a stage, where it has any; raises ValueError where
-    it lacks what it needs."""
+    it lacks what it needs, unless a folder of weights, `init`, has all of it."""
     plan = STAGES[stage]
-    load = MODELS[plan.model].frozen
+    landed, load = MODELS[plan.model].landed, MODELS[plan.model].frozen
+    if landed and init is not None and init.is_dir():
+        return {"frozen": landed(init, device)}
     for name in plan.needs:
         if getattr(given, name) is None:
             raise ValueError(f"the stage {stage} needs {NEEDED[name]}")
@@ -141,5 +147,5 @@ MODELS = {
     "codec": Trained(start_codec, codec_views, load_encoders),
     "sampler": Trained(start_sampler, sampler_views, load_coded),
     "semantic": Trained(start_semantic, semantic_views, load_teacher),
-    "picture-codec": Trained(start_picture, picture_views, load_begun),
+    "picture-codec": Trained(start_picture, picture_views, load_begun, landed_begun),
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from safetensors.numpy import load as load_arrays
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.twins import restore_twins
+from hdcodec.models.hdc.twins import restore_coding, restore_twins
+from hdcodec.models.sprdiff.config import SprdiffConfig
+from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.weights import Weights
 
 
@@ -18,10 +20,21 @@ def restore(weights: Weights) -> HdcModel:
     Raises WeightsError, or RuntimeError if a tensor is missing or misshapen.
     """
     model = HdcModel(Config.from_dict(weights.manifest["config"]))
-    arrays = load_arrays(weights.read("entropy.safetensors"))
-    restore_twins(model, arrays)
+    restore_twins(model, load_arrays(weights.read("entropy.safetensors")))
+    _fill(model, weights)
+    return model
+
+
+def restore_sprdiff(weights: Weights) -> SprdiffModel:
+    """The same for a folder of weights of sprdiff."""
+    model = SprdiffModel(SprdiffConfig.from_dict(weights.manifest["config"]))
+    restore_coding(model.codec.entropy, load_arrays(weights.read("entropy.safetensors")))
+    _fill(model, weights)
+    return model
+
+
+def _fill(model: nn.Module, weights: Weights) -> None:
     state: dict[str, Tensor] = {}
     for file in ("networks.safetensors", "training.safetensors"):
         state |= {name: value.float() for name, value in load(weights.read(file)).items()}
     model.load_state_dict(model.state_dict() | state)
-    return model

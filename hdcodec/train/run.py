@@ -66,11 +66,11 @@ def train(
     _check_precision(device, copies, kernels)
     _set_up_torch(seed, threads)
     given = Given(**{f.name: more.pop(f.name) for f in fields(Given) if f.name in more})
+    around = networks_around(stage, given, device, init)
     plan, photos = STAGES[stage], read_photos(data, smallest=crop, limit=limit)
     crops = Crops(photos, size=crop, batch=batch, seed=seed, device=device)
     own = out / f"{stage}.pt"
     origin = own if resume and own.exists() else _origin(stage, out, init)
-    around = networks_around(stage, given, device)
     model = begun(stage, origin, given, crops, around)
     model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     more |= {"device": device, "resume": resume, "copies": copies, "kernels": kernels}

@@ -37,12 +37,18 @@ def restore_twins(model: HdcModel, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     Raises KeyError or RuntimeError if one is missing or misshapen.
     """
-    for name, net in fixed_nets(model).items():
+    restore_coding(model.lic.entropy, arrays)
+    _restore_net("prior", model.prior.net, arrays)
+
+
+def restore_coding(nets: EntropyNets, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """The same for what latents and hyper-latents are coded by, in any family."""
+    for name, net in coding_nets(nets).items():
         _restore_net(name, net, arrays)
     one = 2.0**FRACTION_BITS
     with torch.no_grad():
-        model.lic.entropy.quality.copy_(torch.from_numpy(arrays["quality"]).double() / one)
-        model.lic.entropy.z_log_scale.copy_(torch.from_numpy(arrays["z_log_scale"]).double() / one)
+        for table in ("quality", "z_log_scale"):
+            getattr(nets, table).copy_(torch.from_numpy(arrays[table]).double() / one)
 
 
 def _restore_net(name: str, net: FixedNet, arrays: Mapping[str, NDArray[Any]]) -> None:
