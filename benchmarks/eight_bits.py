@@ -1,6 +1,7 @@
 """What the weights of 8 bits cost in quality that the page of `hdc web` has.
 
     python benchmarks/eight_bits.py PICTURE... --metric-weights METRICS [--quality 20 ...]
+        [--model NAME]
 
 The pictures are decoded with these weights and with the shipped ones. The last columns are what the
 conformance suite looks at: how far the two are apart at a quarter of the size, of 255.
@@ -35,14 +36,18 @@ def gap(one: Image.Image, other: Image.Image) -> tuple[float, int]:
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--quality", "qualities", type=float, multiple=True, default=(20, 60, 95))
+@click.option("--model", default="hdc", show_default=True)
 def main(
-    pictures: tuple[Path, ...], metric_weights: str | None, qualities: tuple[float, ...]
+    pictures: tuple[Path, ...],
+    metric_weights: str | None,
+    qualities: tuple[float, ...],
+    model: str,
 ) -> None:
     """Print a table."""
-    shipped, coarse = (Codec(device="cpu", backend="onnx") for _ in range(2))
+    shipped, coarse = (Codec(model, device="cpu", backend="onnx") for _ in range(2))
     graphs: Any = coarse.networks.graphs  # type: ignore[attr-defined]
-    data = weights.find(1).read(NETWORKS)
-    small, graphs._tensors = packed(data)
+    data = weights.find(shipped.model_id).read(NETWORKS)
+    small, graphs._tensors = packed(data, getattr(shipped.family, "precise", ()))
     found: dict[float, list[tuple[float, ...]]] = {quality: [] for quality in qualities}
     for path in pictures:
         with Image.open(path) as image:

@@ -1,14 +1,14 @@
 """What each part of sprdiff is worth: its pictures with a part left out, and hdc's, at equal bytes.
 
-    python benchmarks/parts.py FOLDER --vae VAE --semantic SEMANTIC --finish CHECKPOINT
-        [--beside NAME=CHECKPOINT ...] [--metric-weights DIR] [--rates 0.005,0.01,0.02]
-        [--rows NAMES] [--limit N] [--sheet PNG]
+    python benchmarks/parts.py FOLDER [--weights DIR] [--beside NAME=DIR ...]
+        [--metric-weights DIR] [--rates 0.005,0.01,0.02] [--rows NAME;NAME] [--limit N]
+        [--sheet PNG]
 
-The averaged networks of checkpoints of the stages `vae`, `semantic` and `finish` are asked for
-every picture at the best quality that takes at most so many bits per pixel. Encoders are left out
+The landed networks, or those of another folder of weights, are asked for every picture at the best
+quality that takes at most so many bits per pixel. Encoders are left out
 of what is coded; features of pixels out of what the diffusion is given; the diffusion gives way to
-what it begins with (a regression), or loses its noise. NAME are rows of other checkpoints of
-`finish`: trained without a part. No file is written: bits are those that the float twins' Gaussians
+what it begins with (a regression), or loses its noise. NAME are rows of other weights: trained
+without a part. No file is written: bits are those that the float twins' Gaussians
 give the rounded symbols, and those of header and checksum. A sheet has the middles of the
 originals, then of all rows. Prints a Markdown table of means over the pictures.
 """
@@ -28,21 +28,20 @@ from measuring import table
 from PIL import Image
 from torch import Tensor
 
-from hdcodec import Codec
+from hdcodec import Codec, weights
 from hdcodec.eval import picture_files
 from hdcodec.eval.metrics import Reference
 from hdcodec.images import load
+from hdcodec.models import identify
 from hdcodec.models.hdc.lic import uniform
 from hdcodec.models.qualities import QUALITIES
 from hdcodec.models.sprdiff.codec import PARTS, TripleFeatures
 from hdcodec.models.sprdiff.diffusion import noise_of
 from hdcodec.models.sprdiff.model import SprdiffModel
-from hdcodec.train.export_sprdiff import analysis_of, assembled
+from hdcodec.train.restore import restore_sprdiff
 
 SIDE = 256
 """Pixels of each picture's middle that a sheet shows."""
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Row(NamedTuple):
@@ -72,31 +71,29 @@ ROWS = {
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
-@click.option("--vae", type=FILE, required=True)
-@click.option("--semantic", type=FILE, required=True)
-@click.option("--finish", type=FILE, required=True)
-@click.option("--beside", multiple=True, metavar="NAME=FILE", help="Another checkpoint.")
+@click.option("--weights", "landed", type=click.Path(exists=True, path_type=Path))
+@click.option("--beside", multiple=True, metavar="NAME=DIR", help="Other weights.")
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--rates", default="0.005,0.01,0.02", show_default=True)
-@click.option("--rows", default=",".join([*ROWS, *FIDELITIES]), show_default="all")
+@click.option("--rows", default=";".join([*ROWS, *FIDELITIES]), show_default="all")
 @click.option("--limit", type=int, help="Use only the first N pictures.")
 @click.option("--sheet", type=click.Path(path_type=Path), help="Writes the pictures' middles.")
 def main(
     folder: Path,
+    landed: Path | None,
     beside: tuple[str, ...],
     metric_weights: str | None,
     rates: str,
     rows: str,
     limit: int | None,
     sheet: Path | None,
-    **checkpoints: Path,
 ) -> None:
     """Print the table of the pictures in FOLDER."""
-    models, hdc = {"": assembled(checkpoints, analysis_of(None)).eval()}, Codec("hdc")
+    found = weights.find(identify("sprdiff")) if landed is None else weights.read_folder(landed)
+    models, hdc = {"": restore_sprdiff(found).eval()}, Codec("hdc")
     for name, _, path in (text.partition("=") for text in beside):
-        other = checkpoints | {"finish": Path(path)}
-        models[name] = assembled(other, analysis_of(None)).eval()
-    wanted, values, strips = rows.split(","), dict[tuple[float, str], list[list[float]]](), []
+        models[name] = restore_sprdiff(weights.read_folder(Path(path))).eval()
+    wanted, values, strips = rows.split(";"), dict[tuple[float, str], list[list[float]]](), []
     for path in picture_files(folder)[:limit]:
         image = load(path).rgb
         reference = Reference(image, JUDGED, weights=metric_weights)
@@ -107,10 +104,12 @@ def main(
                 if name in FIDELITIES and name not in wanted:
                     continue
                 known = reference.compare(picture)
-                found = [bpp, *(known[metric] for metric in JUDGED)]
-                values.setdefault((rate, name), []).append(found)
+                row = [bpp, *(known[metric] for metric in JUDGED)]
+                values.setdefault((rate, name), []).append(row)
                 strip.append(picture)
         strips.append(np.concatenate([middle(picture) for picture in strip], 1))
+    widest = max(strip.shape[1] for strip in strips)  # not every picture gets so small
+    strips = [np.pad(x, ((0, 0), (0, widest - x.shape[1]), (0, 0))) for x in strips]
     lines = [judged_row(name, found) for (_, name), found in values.items()]
     click.echo(table(lines))
     if sheet is not None:

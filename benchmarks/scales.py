@@ -1,7 +1,7 @@
 """From which quality on a picture is better coded at its own size than smaller.
 
     python benchmarks/scales.py FOLDER... --metric-weights METRICS [--budgets 80,150,300]
-        [--qualities 0,10,20,30] [--limit N]
+        [--qualities 0,10,20,30] [--model NAME] [--fidelity F] [--limit N]
 
 Each picture is coded in so many bytes under each rule: at the smallest scale whose best quality is
 at least this one. Means over the pictures, decoded and enlarged, against the originals. What is
@@ -28,7 +28,12 @@ Values = dict[str, float]
 
 
 def measured(
-    codec: Codec, path: Path, sizes: list[int], rules: list[float], weights: str | None
+    codec: Codec,
+    path: Path,
+    sizes: list[int],
+    rules: list[float],
+    weights: str | None,
+    dial: dict[str, float],
 ) -> Iterator[tuple[tuple[int, float], Values]]:
     """Budget and rule, and what they make of a picture."""
     image = load(path).rgb
@@ -40,7 +45,7 @@ def measured(
             if box.data not in known:
                 quality = codec.family.settings(box.header.parameters)["quality"]
                 known[box.data] = {"scale": box.header.scale, "quality": quality}
-                known[box.data] |= reference.compare(codec.decode(box))
+                known[box.data] |= reference.compare(codec.decode(box, **dial))
             yield (size, rule), known[box.data]
 
 
@@ -54,19 +59,26 @@ def numbers(text: str) -> list[float]:
 @click.option("--metric-weights", type=click.Path(exists=True, file_okay=False))
 @click.option("--budgets", default="80,150,300,600,1000,1500", show_default=True)
 @click.option("--qualities", default="0,5,10,15,20,30,40", show_default=True)
+@click.option("--model", default="hdc", show_default=True)
+@click.option(
+    "--fidelity", type=float, help="Of the decoded pictures; the model's own unless given."
+)
 @click.option("--limit", type=int, help="Pictures of each folder.")
 def main(
     folders: tuple[Path, ...],
     metric_weights: str | None,
     budgets: str,
     qualities: str,
+    model: str,
+    fidelity: float | None,
     limit: int | None,
 ) -> None:
     """Print a table for the pictures in FOLDERS."""
-    codec, found = Codec(device="cpu"), defaultdict[tuple[int, float], list[Values]](list)
+    codec, found = Codec(model, device="cpu"), defaultdict[tuple[int, float], list[Values]](list)
+    dial = {} if fidelity is None else {"fidelity": fidelity}
     sizes, rules = list(map(int, numbers(budgets))), numbers(qualities)
     for path in (path for folder in folders for path in picture_files(folder)[:limit]):
-        for key, values in measured(codec, path, sizes, rules, metric_weights):
+        for key, values in measured(codec, path, sizes, rules, metric_weights, dial):
             found[key].append(values)
     rows: list[dict[str, object]] = []
     for (size, rule), values in sorted(found.items()):

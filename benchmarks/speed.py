@@ -35,15 +35,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "quality 50, effort 5": {"quality": 50, "effort": 5},
 }
 TUNED = "quality 50, effort 1, perceptual"
+OTHER = "sprdiff"
 
 
-def hdc_coder(device: str, backend: str, threads: int, **options: Any) -> Coder:
+def hdc_coder(model: str, device: str, backend: str, threads: int, **options: Any) -> Coder:
     """Ours with options of `Codec.compress`, without the verification pass and detectors."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
 
     from hdcodec import Codec
 
-    codec = Codec(device=device, backend=backend)
+    codec = Codec(model, device, backend=backend)
     chosen = {"verify": False, "protect": "none"} | options
     return lambda image: codec.compress(image, **chosen), codec.decompress
 
@@ -64,12 +65,13 @@ def pillow_coder(name: str, **options: int) -> Coder:
 def coders(threads: int, metric_weights: str | None) -> dict[str, tuple[Any, ...]]:
     """What can be measured here, by name: what makes a coder, and its options; with metric weights
     a search by them, too."""
-    settings = dict(SETTINGS)
+    settings = {name: {"model": "hdc"} | options for name, options in SETTINGS.items()}
     if metric_weights:
         tuned = {"tune": "perceptual", "metric_weights": metric_weights}
-        settings[TUNED] = {"quality": 50, "effort": 1} | tuned
+        settings[TUNED] = {"model": "hdc", "quality": 50, "effort": 1} | tuned
+    settings[OTHER] = {"model": OTHER, "quality": 50}
     found: dict[str, tuple[Any, ...]] = {
-        f"hdc, {name}, {place}": (
+        f"{name if name == OTHER else f'hdc, {name}'}, {place}": (
             hdc_coder,
             {"device": device, "backend": backend, "threads": threads} | options,
         )

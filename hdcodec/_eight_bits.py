@@ -22,18 +22,21 @@ LEAST = 1024
 _WORD = struct.Struct("<Q")
 
 
-def packed(data: bytes) -> tuple[bytes, bytes]:
-    """A safetensors file of float16 in 8 bits, and the safetensors file that this stands for."""
+def packed(data: bytes, kept: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
+    """A safetensors file of float16 in 8 bits, and the safetensors file that this stands for.
+
+    Tensors whose names begin with one of `kept` are kept as they are."""
     (size,) = _WORD.unpack(data[:8])
     start = 8 + size
     head: dict[str, Any] = json.loads(data[8:start])
     head.pop("__metadata__", None)
     parts, whole = [data[:start]], [data[:start]]
     tensors = []
-    for entry in sorted(head.values(), key=lambda entry: entry["data_offsets"]):
+    for name, entry in sorted(head.items(), key=lambda item: item[1]["data_offsets"]):
         first, end = (start + offset for offset in entry["data_offsets"])
         count, shape = (end - first) // 2, entry["shape"]
-        rows = shape[0] if len(shape) > 1 and count >= LEAST else 0
+        small = len(shape) < 2 or count < LEAST or name.startswith(kept)
+        rows = 0 if small else shape[0]
         tensors.append([rows, count])
         if not rows:
             parts.append(data[first:end])

@@ -27,7 +27,7 @@ from ._eight_bits import packed
 from ._errors import ExistsError, HdcError, OutputError
 from .conformance import suite
 from .format import MODELS
-from .models import FAMILIES
+from .models import FAMILIES, family_class
 from .weights import NETWORKS
 
 PAGES = Path(__file__).parent / "web"
@@ -159,7 +159,8 @@ def _of_model(number: int) -> Iterator[tuple[str, bytes]]:
     """What decoding takes of a model's weights, the manifest first; it names further files."""
     found = weights.find(number)
     folder = f"weights/{MODELS[number].family}"
-    small, whole = packed(found.read(NETWORKS))
+    precise = getattr(family_class(MODELS[number].family), "precise", ())
+    small, whole = packed(found.read(NETWORKS), precise)
     meant = {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
     manifest = found.manifest | {"files": found.manifest["files"] | {NETWORKS: meant}}
     yield f"{folder}/manifest.json", json.dumps(manifest).encode()

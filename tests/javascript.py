@@ -19,13 +19,14 @@ from PIL import Image
 from hdcodec import Codec, HdcError, info, weights
 from hdcodec._inspect import read_symbols
 from hdcodec.entropy.coder import Encoder, PrefixDecoder
-from hdcodec.format import EXIF, GRAY, XMP, Header, pack, unpack
+from hdcodec.format import EXIF, GRAY, MODELS, XMP, Header, pack, unpack
 from hdcodec.models import open_model
 from hdcodec.models.hdc.symbols import Source
 from hdcodec.models.qualities import hyper_size
 
 DRIVER = Path(__file__).parent / "web" / "driver.mjs"
 NODE = shutil.which("node")
+SHIPPED = tuple(MODELS)
 needs_node = pytest.mark.skipif(NODE is None, reason="there is no Node to run JavaScript")
 
 Request = dict[str, Any]
@@ -47,7 +48,7 @@ class Answer(NamedTuple):
 
 def ask(requests: Iterable[Request]) -> list[Answer]:
     """The answers of tests/web/driver.mjs, which says what there is to ask for."""
-    command = [str(NODE), str(DRIVER), str(weights.find(1).folder)]
+    command = [str(NODE), str(DRIVER), *(str(weights.find(n).folder) for n in SHIPPED)]
     lines = [json.dumps(request) for request in requests]
     done = subprocess.run(
         command, input="\n".join(lines), capture_output=True, text=True, check=False

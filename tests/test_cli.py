@@ -20,7 +20,7 @@ from headers import header
 from PIL import Image
 
 from hdcodec.cli._group import COMMANDS
-from hdcodec.format import pack, unpack
+from hdcodec.format import MODELS, pack, unpack
 
 FACTS = {"output", "width", "height", "model", "seconds"}
 COMPRESS_FACTS = FACTS | {"input", "bytes", "bpp", "quality"}
@@ -108,7 +108,7 @@ def test_version(hdc: Hdc) -> None:
         ["decompress"],
         ["decompress", "a.hdc", "--fidelity", "1.5"],
         ["decompress", "a.hdc", "--fidelity", "nan"],
-        ["decompress", "a.hdc", "--steps", "1"],
+        ["decompress", "a.hdc", "--kept", "1"],
         ["info"],
         ["verify"],
         ["info", ""],
@@ -398,11 +398,14 @@ def test_info_names_every_field(hdc: Hdc, file: Path) -> None:
 
 
 def test_models_are_intact(hdc: Hdc) -> None:
-    (model,) = hdc("models", "--json").facts["models"]
-    assert (model["model"], model["model_id"], model["state"]) == ("hdc", 1, "intact")
-    assert model["bytes"] == sum(file["bytes"] for file in model["files"])
-    assert all(file["state"] == "intact" for file in model["files"])
-    assert hdc("models").out.startswith(b"hdc (id 1): ")
+    models = hdc("models", "--json").facts["models"]
+    assert [(model["model_id"], model["model"]) for model in models] == [
+        (number, model.family) for number, model in MODELS.items()
+    ]
+    for model in models:
+        assert model["bytes"] == sum(file["bytes"] for file in model["files"])
+        assert all(part["state"] == "intact" for part in (model, *model["files"]))
+        assert f"{model['model']} (id {model['model_id']}): " in hdc("models").out.decode()
 
 
 # Verify

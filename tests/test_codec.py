@@ -470,7 +470,7 @@ def test_an_unknown_model_is_named(codec: Codec, data: bytes) -> None:
     for read in (hdcodec.info, codec.decompress, hdcodec.decompress):
         with pytest.raises(UnknownModelError, match="5"):
             read(sealed(bytes(foreign)))
-    for name in ("tcm", "../hdc", 2, ""):
+    for name in ("tcm", "../hdc", 5, ""):
         with pytest.raises(UnknownModelError):
             Codec(name)
 

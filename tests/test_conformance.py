@@ -21,6 +21,7 @@ from hdcodec.conformance.report import lines
 from hdcodec.format import EXIF, MODELS, XMP, unpack
 from hdcodec.models.hdc import recipes as hdc_recipes
 from hdcodec.models.hdc.options import KEPT_STEPS, Parameters
+from hdcodec.models.sprdiff import recipes as sprdiff_recipes
 
 NAMES = suite.names()
 RECIPES = {name: recipe for _, name, recipe in make.recipes()}
@@ -32,6 +33,12 @@ def codec() -> Codec:
     return Codec(device="cpu")
 
 
+@pytest.fixture(scope="module")
+def codecs(codec: Codec) -> suite.CodecOf:
+    made = {1: codec} | {number: Codec(number, device="cpu") for number in MODELS if number > 1}
+    return made.__getitem__
+
+
 def check(name: str, codec: Codec | None) -> suite.Result:
     """Of a file that `codec` decodes, if it is to."""
     return suite.check(name, (lambda _: codec) if codec else None)
@@ -41,8 +48,8 @@ def check(name: str, codec: Codec | None) -> suite.Result:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_files_decode_as_expected(codec: Codec, name: str) -> None:
-    result = check(name, codec)
+def test_files_decode_as_expected(codecs: suite.CodecOf, name: str) -> None:
+    result = suite.check(name, codecs)
     assert result.error is None
     assert result.symbols_sha256 == suite.expected()["files"][name]["symbols_sha256"]
     assert (result.mean_gap is None) == (RECIPES[name].source in recipes.SYMBOLS_ONLY)
@@ -240,6 +247,7 @@ def test_a_whole_run_with_other_settings(tmp_path: Path) -> None:
 def few(copied: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Few recipes, and nothing made yet."""
     monkeypatch.setattr(hdc_recipes, "RECIPES", {name: RECIPES[name] for name in FEW})
+    monkeypatch.setattr(sprdiff_recipes, "RECIPES", {})
     for path in copied.iterdir():
         path.unlink()
     yield copied

@@ -341,7 +341,7 @@ def test_alpha_that_is_not_a_plain_png_of_the_right_size_is_refused(name: str) -
         (lambda: pack(header(width=1, height=1, quality=0, kept=16), b""), "parameter is 16"),
         (lambda: pack(Header(1, 1, 1, b"\0"), b""), "number of parameters is 1"),
         (lambda: pack(Header(1, 1, 1, bytes(3)), b""), "number of parameters is 3"),
-        (lambda: pack(header(width=1, height=1, quality=0, kept=0, model=2), b""), "model 2"),
+        (lambda: pack(header(width=1, height=1, quality=0, kept=0, model=5), b""), "model 5"),
         (lambda: pack(Header(1, 1, 1, bytes(2), scale=32), b""), "scale is 32"),
         (lambda: pack(Header(1, 1, 1, bytes(2), flags=8), b""), "flags is 8"),
         (lambda: pack(TINY, b"", {0: b""}), "no chunk type 0"),

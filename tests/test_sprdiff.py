@@ -42,6 +42,7 @@ from hdcodec.models.tiles import LEAST_AREA
 from hdcodec.train.__main__ import main
 from hdcodec.train.export_sprdiff import assembled
 from hdcodec.train.finish import PictureCodec
+from hdcodec.train.restore import restore_sprdiff
 
 COMMANDS = ("compress", "decompress", "batch", "eval", "compare")
 
@@ -387,3 +388,18 @@ def test_checkpoints_become_weights_that_decode_to_its_pictures(
     forget()
     assert wanted.std() > 5
     assert np.abs(array(codec.decompress(data, fidelity=0.0)) - wanted).max() <= 1
+
+
+def test_weights_go_on_with_a_checkpoint(sprdiff: Path, tmp_path: Path) -> None:
+    model = restore_sprdiff(weights.read_folder(sprdiff))
+    model.sampler.sigma += 1
+    state = PictureCodec(model.codec, model.sampler, model.decoder).state_dict()
+    paths = saved(tmp_path, finish=state)
+    argv = command_line(tmp_path / "out", paths)
+    without = CliRunner().invoke(main, argv)
+    assert without.exit_code == 2 and "--vae and --semantic, or --init" in without.output
+    made = CliRunner().invoke(main, [*argv, "--init", str(sprdiff)])
+    assert made.exit_code == 0, made.output
+    again = restore_sprdiff(weights.read_folder(tmp_path / "out")).state_dict()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(again[name].float(), value.float(), rtol=1e-3, atol=1e-3)

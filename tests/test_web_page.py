@@ -153,7 +153,11 @@ def saved(page: Page, downloads: Path, name: str, number: int = 0) -> Image.Imag
 # ---- pictures ----
 
 
-@pytest.mark.parametrize("name", ["kept-15", "mapped-scaled", "gray-alpha", "all-chunks", "gray"])
+OF_HDC = ["kept-15", "mapped-scaled", "gray-alpha", "all-chunks", "gray"]
+OF_SPRDIFF = ["sprdiff-tile", "sprdiff-mapped", "sprdiff-scaled-alpha"]
+
+
+@pytest.mark.parametrize("name", OF_HDC + OF_SPRDIFF)
 def test_a_picture_is_what_python_decodes(page: Page, downloads: Path, name: str) -> None:
     page.choose("#choose", kept(name))
     shown(page)

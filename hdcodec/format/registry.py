@@ -19,6 +19,6 @@ class Model:
     release: str
 
 
-MODELS: dict[int, Model] = {1: Model("hdc", 2, "0.1")}
+MODELS: dict[int, Model] = {1: Model("hdc", 2, "0.1"), 2: Model("sprdiff", 2, "0.2")}
 """Model id, 1..126, to model. An id keeps its meaning for ever, also when its weights are no longer
 shipped."""

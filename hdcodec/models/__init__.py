@@ -13,7 +13,7 @@ from hdcodec.format import MODELS
 if TYPE_CHECKING:
     from .family import Family
 
-FAMILIES = {"hdc": "hdcodec.models.hdc"}
+FAMILIES = {"hdc": "hdcodec.models.hdc", "sprdiff": "hdcodec.models.sprdiff"}
 """Name of a family, to the module that holds its class under the name `Family`."""
 
 DEFAULT = "hdc"

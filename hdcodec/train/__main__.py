@@ -28,6 +28,7 @@ def main() -> None:
 
 _COUNT = click.IntRange(1)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _NEEDED = {
     "vae": "Checkpoint of the stage 'vae'.",
     "semantic": "Checkpoint of the stage 'semantic'.",
@@ -167,35 +168,45 @@ def export_command(
 @main.command("export-sprdiff")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--model-id", type=int, required=True, help="The registered id of these weights.")
-@click.option("--vae", type=_FILE, required=True, help=_NEEDED["vae"])
-@click.option("--semantic", type=_FILE, required=True, help=_NEEDED["semantic"])
+@click.option("--vae", type=_FILE, help=_NEEDED["vae"])
+@click.option("--semantic", type=_FILE, help=_NEEDED["semantic"])
 @click.option("--finish", type=_FILE, required=True, help="Checkpoint of the stage 'finish'.")
+@click.option("--init", type=_FOLDER, help="Weights that it began with, in place of the other two.")
 @click.option(
     "--hdc",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=_FOLDER,
     help="Weights of hdc that the codec was trained beside; default: those that are landed.",
 )
 @click.option("--note", "notes", multiple=True, metavar="KEY=VALUE", help="Goes into the manifest.")
 def export_sprdiff_command(
     folder: Path,
     model_id: int,
+    vae: Path | None,
+    semantic: Path | None,
+    finish: Path,
+    init: Path | None,
     hdc: Path | None,
     notes: tuple[str, ...],
-    **checkpoints: Path,
 ) -> None:
     """Write the runtime weights of the averaged models of sprdiff into FOLDER."""
-    from .export_sprdiff import analysis_of, assembled, export_sprdiff
+    from .export_sprdiff import analysis_of, assembled, export_sprdiff, renewed
 
     texts = dict(note.split("=", 1) for note in notes)
     try:
-        model = assembled(checkpoints, analysis_of(hdc))
+        if init is not None:
+            model = renewed(init, finish)
+        elif vae is None or semantic is None:
+            raise click.UsageError("It takes --vae and --semantic, or --init.")
+        else:
+            files = {"vae": vae, "semantic": semantic, "finish": finish}
+            model = assembled(files, analysis_of(hdc))
         export_sprdiff(model, folder, model_id, {"training": texts})
     except (HdcError, OSError, RuntimeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
 
 @main.command("graphs")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=_FOLDER)
 def graphs_command(folder: Path) -> None:
     """Make graphs for onnxruntime of the weights in FOLDER, which stay as they are.
 

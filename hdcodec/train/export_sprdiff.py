@@ -17,7 +17,7 @@ from hdcodec.models.sprdiff.model import SprdiffModel
 
 from .checkpoint import averaged
 from .export import coding_tensors, half, write_weights
-from .restore import restore
+from .restore import restore, restore_sprdiff
 
 FAMILY = "sprdiff"
 
@@ -57,6 +57,16 @@ def assembled(
         for source in sources:
             _fill(model.get_submodule(source.part), _taken(state, source), name)
     _fill(model.distortion, analysis.net[:-1].state_dict(), "analysis of hdc")
+    return model
+
+
+def renewed(folder: Path, finish: Path) -> SprdiffModel:
+    """The networks of a folder of weights of sprdiff, with the averaged ones of a checkpoint of
+    `finish` that went on from them. Raises ValueError where that does not fit."""
+    model = restore_sprdiff(weights.read_folder(folder))
+    for source in CHECKPOINTS["finish"]:
+        state = _taken(averaged(finish), source)
+        _fill(model.get_submodule(source.part), state, "finish")
     return model
 
 

@@ -27,7 +27,6 @@ from .codec import (
     NOISE,
     SEMANTIC_WEIGHT,
     SHOWN_QUALITIES,
-    TRADE_OFF,
     Encoders,
     in_tiles,
     load_codec,
@@ -44,6 +43,10 @@ from .losses import WHOLE_POWER, bits_per_pixel
 from .restore import restore, restore_sprdiff
 from .semantic import cosine_distance
 from .terms import LPIPS_WEIGHT, perceived, squared_error
+
+TRADE_OFF = (0.0012, 0.065)
+"""Bits per pixel against distortion, as hdc counts it, at the lowest and the highest quality; as
+many bits go with less of it than in the stage `codec`, where distortion is that of latents."""
 
 TEXTURES = 0.5
 """Part of a batch whose textures are judged: VGG takes longer than all else."""

@@ -9,4 +9,7 @@
  */
 
 /** @type {ReadonlyMap<number, Model>} */
-export const MODELS = new Map([[1, { family: "hdc", parameters: 2, release: "0.1" }]]);
+export const MODELS = new Map([
+  [1, { family: "hdc", parameters: 2, release: "0.1" }],
+  [2, { family: "sprdiff", parameters: 2, release: "0.2" }],
+]);

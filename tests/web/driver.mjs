@@ -44,7 +44,7 @@ function weightsIn(folder, names = ["entropy.safetensors"]) {
 }
 
 const models = new web.Models();
-models.add(weightsIn(process.argv[2]));
+for (const folder of process.argv.slice(2)) models.add(weightsIn(folder));
 
 const FUNCTIONS = {
   info: (request) => web.info(bytes(request), models, request),

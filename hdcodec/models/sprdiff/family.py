@@ -26,8 +26,9 @@ class Sprdiff(LatentFamily[SprdiffConfig, "LatentCoder", "SprdiffNetworks"]):
 
     Encoding = SprdiffEncoding
     Decoding = SprdiffDecoding
-    scaled_below = 5.0
+    scaled_below = 15.0
     sizes = SprdiffConfig
+    precise = ("codec.reconstruction.enter.", "codec.reconstruction.deep.1.")
 
     def settings(self, parameters: bytes) -> dict[str, Any]:
         """Quality; raises CorruptError."""

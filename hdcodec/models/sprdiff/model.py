@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from hdcodec.models.hdc.coding import LatentCoding
@@ -42,8 +43,9 @@ class SprdiffModel(nn.Module):
 
     def given(self, latent: Tensor, qindex: Tensor) -> Reconstructed:
         """Decoded latents N x latent x H/32 x W/32 and quality indices N x H/64 x W/64 -> what the
-        diffusion is given."""
-        return self.codec.decode(latent, qindex).given
+        diffusion is given, in float32: of all roundings pictures show those of this most."""
+        with torch.autocast(latent.device.type, enabled=False):
+            return self.codec.decode(latent, qindex).given
 
     def coarse(self, given: Reconstructed) -> Tensor:
         """The coarse picture, N x 3 x H x W, not clipped: about the mean of all that may be."""
