@@ -26,7 +26,9 @@ from hdcodec.models.qualities import hyper_size
 
 DRIVER = Path(__file__).parent / "web" / "driver.mjs"
 NODE = shutil.which("node")
-SHIPPED = tuple(MODELS)
+SHIPPED = [str(weights.find(number).folder) for number in MODELS]
+"""Folders of weights, as they are before a test puts others in their place."""
+
 needs_node = pytest.mark.skipif(NODE is None, reason="there is no Node to run JavaScript")
 
 Request = dict[str, Any]
@@ -48,7 +50,7 @@ class Answer(NamedTuple):
 
 def ask(requests: Iterable[Request]) -> list[Answer]:
     """The answers of tests/web/driver.mjs, which says what there is to ask for."""
-    command = [str(NODE), str(DRIVER), *(str(weights.find(n).folder) for n in SHIPPED)]
+    command = [str(NODE), str(DRIVER), *SHIPPED]
     lines = [json.dumps(request) for request in requests]
     done = subprocess.run(
         command, input="\n".join(lines), capture_output=True, text=True, check=False

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
-from hdcodec.perceptual import DISTS, LPIPS, turned, wasserstein
+from hdcodec.perceptual import DISTS, LPIPS, patterns, turned, wasserstein
 
 from .coded import Coded
 from .draws import normal
 from .draws import uniform as evenly
 from .figures import Figures, mean, psnr
 from .loop import Loss
+from .losses import PATTERN_WEIGHT
 from .realism import DISTS_WEIGHT
 from .terms import LPIPS_WEIGHT, perceived, squared_error
 
@@ -47,11 +48,12 @@ def diffuse_loss(model: Sampler, _: LPIPS, __: object, frozen: Coded) -> Loss:
 def plain_loss(
     lpips: LPIPS, picture: Tensor, x: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Figures]:
-    """What each picture, N x 3 x H x W, loses by LPIPS and the squared error, with hdc's weights at
-    fidelity 0."""
+    """What each picture, N x 3 x H x W, loses by LPIPS, the squared error and patterns, with hdc's
+    weights at fidelity 0."""
     mse, seen = squared_error(picture, x), perceived(lpips, picture, x, generator)
-    total = SQUARED_SHARE * MSE_WEIGHT * mse + LPIPS_WEIGHT[0] * seen
-    return total, {"one_step_db": psnr(mse), "lpips": mean(seen)}
+    marks = patterns(picture, x)
+    total = SQUARED_SHARE * MSE_WEIGHT * mse + LPIPS_WEIGHT[0] * seen + PATTERN_WEIGHT * marks
+    return total, {"one_step_db": psnr(mse), "lpips": mean(seen), "patterns": mean(marks)}
 
 
 def texture_loss(

@@ -19,7 +19,7 @@ from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.decoder import PictureDecoder
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.models.sprdiff.vae import Vae
-from hdcodec.perceptual import DISTS, LPIPS
+from hdcodec.perceptual import DISTS, LPIPS, patterns
 
 from .checkpoint import load_average
 from .codec import (
@@ -39,7 +39,7 @@ from .draws import normal, random_map
 from .figures import Figures, mean, psnr
 from .from_hdc import decoder_of
 from .loop import Loss
-from .losses import WHOLE_POWER, bits_per_pixel
+from .losses import PATTERN_WEIGHT, WHOLE_POWER, bits_per_pixel
 from .restore import restore, restore_sprdiff
 from .semantic import cosine_distance
 from .terms import LPIPS_WEIGHT, perceived, squared_error
@@ -164,6 +164,7 @@ def coarse_loss(
     """What each coarse picture loses, N, weighed as hdc's LIC images."""
     mse, seen = squared_error(picture, x), perceived(lpips, picture, x, generator)
     lost = COARSE_WEIGHT * (MSE_WEIGHT * mse + LPIPS_WEIGHT[1] * seen)
+    lost = lost + PATTERN_WEIGHT * patterns(picture, x)
     return lost, {"coarse_db": psnr(mse), "coarse_lpips": mean(seen)}
 
 
