@@ -106,12 +106,34 @@ def test_latents_are_those_of_every_photo(data: Path, frozen: Coded) -> None:
         torch.testing.assert_close(kept, wanted, rtol=0.01, atol=0.01)
 
 
-def test_a_quarter_of_the_times_is_the_start() -> None:
+def test_times_of_a_batch_are_evenly_spread() -> None:
     z, shared = torch.zeros(8, 1, 1, 1), generator()
-    times = torch.stack([diffuse.random_time(z, shared) for _ in range(100)])
-    assert ((times == 1).sum(1) >= 2).all() and ((times == 1).sum(1) <= 3).all()
-    assert 0 < times.min() < 0.02
-    assert abs(float(times.mean()) - (0.75 * 0.5 + 0.25)) < 0.02
+    for _ in range(100):
+        times = diffuse.random_time(z, shared).sort().values
+        assert 0 < times[0] and times[-1] <= 1
+        assert torch.allclose(times.diff(), torch.tensor(1 / 8))
+
+
+def test_samples_score_best_with_the_deviation_of_originals(given: Reconstructed) -> None:
+    """And are then as far from each other as from an original."""
+
+    class Gaussian(Sampler):
+        deviation = 0.0
+
+        def sample(self, given: Reconstructed, noise: Tensor, steps: int = 1) -> Tensor:
+            return given.coarse + self.deviation * noise
+
+    many = Reconstructed(*(part.repeat_interleave(100, 0) for part in given))
+    z = many.coarse + torch.randn(many.coarse.shape, generator=generator(7))
+    model, scores = Gaussian(SAMPLER_SIZES), {}
+    for model.deviation in (0.0, 0.8, 1.0, 1.2, 2.0):
+        drawn, first, figures = diffuse.sample_loss(model, many, z, generator(8))
+        assert drawn.shape == (200,) and first.shape == z.shape
+        scores[model.deviation] = float(drawn.mean())
+        if model.deviation == 1:
+            assert abs(float(figures["near"] / figures["apart"]) - 1) < 0.02
+    assert min(scores, key=scores.__getitem__) == 1
+    assert scores[0] - scores[1] > 0.1 * scores[1]
 
 
 def test_the_denoiser_is_asked_for_the_clean_latents(model: Sampler, given: Reconstructed) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
-from hdcodec.train import finish
+from hdcodec.train import diffuse, finish
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.draws import normal
 from hdcodec.train.restore import restore_sprdiff
@@ -108,13 +108,15 @@ def test_all_but_the_encoders_learns(
 def test_some_pictures_are_made_of_their_own_latents(
     model: finish.PictureCodec, frozen: finish.Begun, crops: Crops
 ) -> None:
-    """The first quarter, with noise; the others' are samples."""
+    """The last quarter, with noise; the others' are samples, constant to the gradient."""
     x = crops(0)
     said, own = given(model, frozen, x), frozen.vae.encode(x)
-    z = finish.known_or_sampled(model.sampler, said, own, generator(3))
+    _, samples, _ = diffuse.sample_loss(model.sampler, said, own, generator(3))
+    z = finish.known_or_sampled(samples, own, generator(3))
     noise = normal(own, tuple(own.shape), generator(3))
-    torch.testing.assert_close(z[:1], own[:1] + finish.NOISE * noise[:1])
-    torch.testing.assert_close(z[1:], model.sampler.sample(said, noise)[1:])
+    torch.testing.assert_close(z[-1:], own[-1:] + finish.NOISE * noise[-1:])
+    torch.testing.assert_close(z[:-1], model.sampler.sample(said, noise)[:-1])
+    assert not z.requires_grad
 
 
 def test_both_pictures_are_learnt_by_all_that_made_them(

@@ -1,9 +1,10 @@
 """The stage `diffuse` of the sprdiff family, in which a diffusion in the VAE's latents learns to
-denoise; and what the pictures of its samples lose, by which the stage `finish` goes on."""
+denoise and to sample; and what pictures of samples lose, by which the stage `finish` goes on."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from hdcodec.models.hdc.lic import MSE_WEIGHT
@@ -19,9 +20,6 @@ from .losses import PATTERN_WEIGHT
 from .realism import DISTS_WEIGHT
 from .terms import LPIPS_WEIGHT, perceived, squared_error
 
-AT_START = 0.25
-"""Part of each batch that is at time 1, where a single step begins."""
-
 SQUARED_SHARE = 0.1
 """The squared error's weight at fidelity 0, of that at fidelity 1."""
 
@@ -30,16 +28,17 @@ STATISTICS_WEIGHT = 0.5
 
 
 def diffuse_loss(model: Sampler, _: LPIPS, __: object, frozen: Coded) -> Loss:
-    """Squared errors of the denoiser's changes; always the same."""
+    """Squared errors of the denoiser's changes, and what samples of one step lose; always the
+    same."""
 
     def loss(kept: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         given, z = frozen.told(kept, generator)
-        time = random_time(z, generator)
-        missed = denoising_error(model, given, z, time, generator)
-        return missed.mean(), {
+        missed = denoising_error(model, given, z, random_time(z, generator), generator)
+        drawn, _, figures = sample_loss(model, given, z, generator)
+        return missed.mean() + drawn.mean(), {
             "coarse": mean(squared_error(given.coarse, z)),
-            "one_step": mean(missed, time == 1),
-            "denoising": mean(missed, time < 1),
+            "denoising": mean(missed),
+            **figures,
         }
 
     return loss
@@ -83,9 +82,35 @@ def denoising_error(
     return squared_error(change, wanted)
 
 
-def random_time(z: Tensor, generator: torch.Generator, at_start: float = AT_START) -> Tensor:
-    """A time above 0 per sample, N, from one random number in even distances (systematic
-    sampling); 1 in a part of each batch."""
+def sample_loss(
+    model: Sampler, given: Reconstructed, z: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Figures]:
+    """The energy score of samples of one step, N; the first of the two samples it takes, constant
+    to the gradient; and figures: `near`, how far a sample is from the original's latents, and
+    `apart`, from another sample, which is as far once samples are as likely as originals.
+
+    How far samples are from the original less half of how far they are from each other is least for
+    samples of the original's own distribution (a proper scoring rule, Gneiting and Raftery 2007);
+    by the squared error alone it is least for their mean, whatever the noise.
+    """
+    noises = (normal(z, tuple(z.shape), generator) for _ in range(2))
+    first, second = (model.sample(given, noise) for noise in noises)
+    near = 0.5 * (distances(first, z) + distances(second, z))
+    apart = distances(first, second)
+    return near - 0.5 * apart, first.detach(), {"near": mean(near), "apart": mean(apart)}
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Root mean squared differences over the channels at each position and at each of half the
+    grid, averaged: N."""
+    apart = a - b
+    both = (apart, F.avg_pool2d(apart, 2, ceil_mode=True))
+    means = [(x.square().mean(1) + 1e-6).sqrt().mean((1, 2)) for x in both]
+    return means[0] + means[1]
+
+
+def random_time(z: Tensor, generator: torch.Generator) -> Tensor:
+    """A time in (0, 1] per sample, N, from one random number in even distances (systematic
+    sampling)."""
     places = torch.arange(len(z), device=z.device) / len(z)
-    part = 1 - (evenly(z, (1,), generator) + places) % 1
-    return (part / (1 - at_start)).clamp(max=1)
+    return 1 - (evenly(z, (1,), generator) + places) % 1

@@ -34,7 +34,7 @@ from .codec import (
 )
 from .coded import Coded, start_sampler
 from .data import Crops
-from .diffuse import denoising_error, plain_loss, random_time, texture_loss
+from .diffuse import denoising_error, plain_loss, random_time, sample_loss, texture_loss
 from .draws import normal, random_map
 from .figures import Figures, mean, psnr
 from .from_hdc import decoder_of
@@ -61,7 +61,7 @@ BEGUN = 16
 """Crops from which the decoder learns to take the VAE's latents for codewords."""
 
 DENOISING_WEIGHT = 0.1
-"""Of the denoiser's error at all times but the start."""
+"""Of the denoiser's error and of the samples' energy score."""
 
 
 class PictureCodec(nn.Module):
@@ -106,8 +106,9 @@ def finish_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) 
     """The rate, what pictures of one step and coarse pictures lose, and with small weights what the
     stages `codec` and `diffuse` ask for. Always the same.
 
-    A part of each batch has the original's latents with noise in the place of a sample: what a
-    decoder learns by to have need of them.
+    Samples learn from the energy score alone, so that none of what pictures lose can take their
+    noise from them. A part of each batch has the original's latents with noise in the place of a
+    sample: what a decoder learns by to have need of them.
     """
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
@@ -117,7 +118,8 @@ def finish_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) 
         given, bpp = rebuilt.given, bits_per_pixel(coded)
         counting = factor ** (1 + WHOLE_POWER)
         wanted = Wanted(x, *common(counting))
-        z = known_or_sampled(model.sampler, given, seen.vae, generator)
+        drawn, samples, spread = sample_loss(model.sampler, given.detach(), seen.vae, generator)
+        z = known_or_sampled(samples, seen.vae, generator)
         coarse, picture = (weighed(p, wanted.relative) for p in model.pictures(given, z))
         plain, figures = plain_loss(lpips, picture, x, generator)
         judged = wanted.some(TEXTURES)
@@ -129,9 +131,11 @@ def finish_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) 
         missed = ((given.coarse - seen.vae).square() * model.codec.felt[:, None, None]).mean(1)
         apart = cosine_distance(rebuilt.semantic, seen.semantic)
         estimate = ESTIMATE_WEIGHT * missed + SEMANTIC_WEIGHT * model.codec.used[3] * apart
-        time = random_time(seen.vae, generator, 0.0)
+        time = random_time(seen.vae, generator)
         noisy = denoising_error(model.sampler, given.detach(), seen.vae, time, generator)
-        total = total + in_tiles(estimate, counting).mean() + DENOISING_WEIGHT * noisy.mean()
+        total = (
+            total + in_tiles(estimate, counting).mean() + DENOISING_WEIGHT * (noisy + drawn).mean()
+        )
         low = qindex.float().mean((1, 2)) < QUALITIES // 2
         return total, {
             "bpp_low": mean(bpp.mean((1, 2)), low),
@@ -142,20 +146,18 @@ def finish_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) 
             "felt": mean(missed),
             "cosine": 1 - mean(apart),
             "denoising": mean(noisy),
+            **spread,
         }
 
     return loss
 
 
-def known_or_sampled(
-    sampler: Sampler, given: Reconstructed, z: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Samples of one step; for the first pictures of the batch, a part of `KNOWN`, their own
-    latents `z` with noise."""
-    noise = normal(z, tuple(z.shape), generator)
-    own = round(KNOWN * len(z))
-    rest = Reconstructed(*(part[own:] for part in given))
-    return torch.cat([z[:own] + NOISE * noise[:own], sampler.sample(rest, noise[own:])])
+def known_or_sampled(samples: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
+    """The samples; in the place of the last, a part of `KNOWN`, the original's latents `z` with
+    noise: textures are judged in the first (`TEXTURES`)."""
+    drawn = len(z) - round(KNOWN * len(z))
+    known = z + NOISE * normal(z, tuple(z.shape), generator)
+    return torch.cat([samples[:drawn], known[drawn:]])
 
 
 def coarse_loss(
