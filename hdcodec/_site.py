@@ -159,7 +159,7 @@ def _of_model(number: int) -> Iterator[tuple[str, bytes]]:
     """What decoding takes of a model's weights, the manifest first; it names further files."""
     found = weights.find(number)
     folder = f"weights/{MODELS[number].family}"
-    precise = getattr(family_class(MODELS[number].family), "precise", ())
+    precise = family_class(MODELS[number].family).precise
     small, whole = packed(found.read(NETWORKS), precise)
     meant = {"bytes": len(whole), "sha256": hashlib.sha256(whole).hexdigest()}
     manifest = found.manifest | {"files": found.manifest["files"] | {NETWORKS: meant}}

@@ -50,6 +50,7 @@ class Blocks:
     """The parameters are 0 and the number of bits of a colour, 1 to 8, less 1."""
 
     Encoding, Decoding, scaled_below = BlocksEncoding, BlocksDecoding, 40.0
+    precise = ()
     fingerprint = "1"
 
     def __init__(self, model_id: int) -> None:

@@ -35,7 +35,6 @@ class LatentFamily(ABC, Generic[SizesT, CoderT, NetworksT]):
     """The sizes of its networks, which the manifest holds."""
 
     precise: tuple[str, ...] = ()
-    """Beginnings of the names of weights that pictures need in more than 8 bits."""
 
     def __init__(self, model_id: int) -> None:
         self.model_id = model_id

@@ -14,7 +14,7 @@ from hdcodec import weights
 from hdcodec.models import identify
 from hdcodec.models.hdc.config import QUALITIES, DecoderConfig
 from hdcodec.models.hdc.lic import MSE_WEIGHT, common, trade_off, uniform, weighed
-from hdcodec.models.sprdiff.codec import LatentCodec
+from hdcodec.models.sprdiff.codec import LatentCodec, Rebuilt, TripleFeatures
 from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.decoder import PictureDecoder
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
@@ -115,41 +115,59 @@ def finish_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) 
         seen, qindex = frozen.encoders.encode(x), random_map(x, generator)
         factor = trade_off(qindex.float(), TRADE_OFF)
         coded, rebuilt = model.codec(seen, qindex)
-        given, bpp = rebuilt.given, bits_per_pixel(coded)
-        counting = factor ** (1 + WHOLE_POWER)
+        bpp, counting = bits_per_pixel(coded), factor ** (1 + WHOLE_POWER)
+        hidden, z, told = latent_loss(model, seen, rebuilt, counting, generator)
         wanted = Wanted(x, *common(counting))
-        drawn, samples, spread = sample_loss(model.sampler, given.detach(), seen.vae, generator)
-        z = known_or_sampled(samples, seen.vae, generator)
-        coarse, picture = (weighed(p, wanted.relative) for p in model.pictures(given, z))
-        plain, figures = plain_loss(lpips, picture, x, generator)
-        judged = wanted.some(TEXTURES)
-        textures, more = texture_loss(dists, picture[: len(judged.x)], judged.x, generator)
-        faithful, others = coarse_loss(lpips, coarse, x, generator)
-        total = (factor**WHOLE_POWER * bpp).mean()
-        total = total + (wanted.worth * (plain + model.codec.used[4] * faithful)).mean()
-        total = total + (judged.worth * textures).mean()
-        missed = ((given.coarse - seen.vae).square() * model.codec.felt[:, None, None]).mean(1)
-        apart = cosine_distance(rebuilt.semantic, seen.semantic)
-        estimate = ESTIMATE_WEIGHT * missed + SEMANTIC_WEIGHT * model.codec.used[3] * apart
-        time = random_time(seen.vae, generator)
-        noisy = denoising_error(model.sampler, given.detach(), seen.vae, time, generator)
-        total = (
-            total + in_tiles(estimate, counting).mean() + DENOISING_WEIGHT * (noisy + drawn).mean()
-        )
+        shown, more = picture_loss(model, lpips, dists, rebuilt.given, z, wanted, generator)
         low = qindex.float().mean((1, 2)) < QUALITIES // 2
-        return total, {
+        return (factor**WHOLE_POWER * bpp).mean() + shown + hidden, {
             "bpp_low": mean(bpp.mean((1, 2)), low),
             "bpp_high": mean(bpp.mean((1, 2)), ~low),
-            **figures,
             **more,
-            **others,
-            "felt": mean(missed),
-            "cosine": 1 - mean(apart),
-            "denoising": mean(noisy),
-            **spread,
+            **told,
         }
 
     return loss
+
+
+def latent_loss(
+    model: PictureCodec,
+    seen: TripleFeatures,
+    rebuilt: Rebuilt,
+    counting: Tensor,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Figures]:
+    """What the coarse estimate and the semantic features lose, each tile as much as it is
+    `counting`, N x H/64 x W/64; what the sampler loses; and latents for `PictureDecoder`."""
+    own = seen.vae
+    missed = ((rebuilt.given.coarse - own).square() * model.codec.felt[:, None, None]).mean(1)
+    apart = cosine_distance(rebuilt.semantic, seen.semantic)
+    estimate = ESTIMATE_WEIGHT * missed + SEMANTIC_WEIGHT * model.codec.used[3] * apart
+    given, time = rebuilt.given.detach(), random_time(own, generator)
+    drawn, samples, spread = sample_loss(model.sampler, given, own, generator)
+    noisy = denoising_error(model.sampler, given, own, time, generator)
+    total = in_tiles(estimate, counting).mean() + DENOISING_WEIGHT * (noisy + drawn).mean()
+    figures = {"felt": mean(missed), "cosine": 1 - mean(apart), "denoising": mean(noisy)}
+    return total, known_or_sampled(samples, own, generator), figures | spread
+
+
+def picture_loss(
+    model: PictureCodec,
+    lpips: LPIPS,
+    dists: DISTS,
+    given: Reconstructed,
+    z: Tensor,
+    wanted: Wanted,
+    generator: torch.Generator,
+) -> tuple[Tensor, Figures]:
+    """What both pictures lose, and textures a part of those of the latents `z`."""
+    coarse, picture = (weighed(p, wanted.relative) for p in model.pictures(given, z))
+    plain, figures = plain_loss(lpips, picture, wanted.x, generator)
+    judged = wanted.some(TEXTURES)
+    textures, more = texture_loss(dists, picture[: len(judged.x)], judged.x, generator)
+    faithful, others = coarse_loss(lpips, coarse, wanted.x, generator)
+    total = (wanted.worth * (plain + model.codec.used[4] * faithful)).mean()
+    return total + (judged.worth * textures).mean(), {**figures, **more, **others}
 
 
 def known_or_sampled(samples: Tensor, z: Tensor, generator: torch.Generator) -> Tensor:
