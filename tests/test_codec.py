@@ -298,6 +298,15 @@ def test_senseless_decoder_options_are_value_errors(
         codec.decompress(data, **options)
 
 
+def test_none_is_no_value_of_a_dial(codec: Codec, face: Image.Image, data: bytes) -> None:
+    """Pictures of it were black."""
+    with pytest.raises(TypeError, match="fidelity must be a number, not NoneType"):
+        codec.decompress(data, fidelity=None)
+    with pytest.raises(TypeError, match="effort must be a number, not NoneType"):
+        codec.compress(face, effort=None)
+    assert not differs(codec.decompress(data, denoising_steps=None), codec.decompress(data))
+
+
 # ---- parts of the decoder ----
 
 

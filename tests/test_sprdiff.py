@@ -159,6 +159,8 @@ def test_options_that_cannot_be(
 ) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         codecs["onnx"].decompress(file, **options)
+    with pytest.raises((ValueError, TypeError), match=f"{next(iter(options))} must be"):
+        codecs["onnx"].decompress(file, **dict.fromkeys(options))
 
 
 def test_tiles_make_hardly_a_difference(

@@ -65,9 +65,10 @@ class Options:
     None, where it is the default, leaves a choice to the family."""
 
     def __post_init__(self) -> None:
+        known = defaults(type(self))
         for name, choice in choices(type(self)).items():
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or known[name].default is not None:
                 choice.check(name, value)
 
     @property
