@@ -26,7 +26,10 @@ import hdcodec
 import hdcodec.pillow_plugin
 from hdcodec import Codec, models, weights
 from hdcodec._inspect import read_symbols
+from hdcodec.batch import Item, Row
+from hdcodec.batch.work import Job, Worker
 from hdcodec.codec import forget
+from hdcodec.conformance.suite import DATA
 from hdcodec.entropy.coder import Decoder, PrefixDecoder
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.format import pack, unpack
@@ -280,6 +283,15 @@ def test_a_folder_of_two(
     shown = commands("batch", "decompress", tmp_path / "hdc", tmp_path / "out", "--workers", 1)
     assert shown.code == 0, shown.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "b.png"}
+
+
+def test_an_option_that_a_file_of_a_folder_has_not(file: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.hdc").write_bytes(file)
+    (tmp_path / "b.hdc").write_bytes((DATA / "one-pixel.hdc").read_bytes())
+    worker = Worker(Job("decompress", "out", str(tmp_path), options={"steps": 2}), "cpu")
+    rows = [worker(Item(0, f"{name}.hdc", f"out/{name}.png")) for name in "ab"]
+    assert [row.status for row in rows if isinstance(row, Row)] == ["done", "failed"]
+    assert isinstance(rows[1], Row) and rows[1].error == "steps is not an option of hdc"
 
 
 def test_pillow_knows_it(face: Image.Image) -> None:

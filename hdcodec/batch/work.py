@@ -20,7 +20,7 @@ from hdcodec.batch.plan import EXISTS, Direction, leaves
 from hdcodec.batch.rows import Item, Row
 from hdcodec.format import ALPHA, MAX_FILE_BYTES, MAX_PIXELS, unpack
 from hdcodec.models import DEFAULT, identify
-from hdcodec.models.options import MEMORY
+from hdcodec.models.options import MEMORY, choices
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -170,12 +170,21 @@ class Worker:
         box = unpack(data, max_pixels=self.job.max_pixels or MAX_PIXELS)
         transparent = not self.job.flatten and ALPHA in box.chunks
         images.check(output, size=box.header.size, transparent=transparent)
-        image = self._codec(box.header.model).decode(box, **self.job.options)
+        codec = self._codec(box.header.model)
+        self._refuse_options(codec)
+        image = codec.decode(box, **self.job.options)
         if self.job.flatten:
             image = images.to_pil(images.flatten(images.from_pil(image), self.job.flatten))
         content = io.BytesIO()
         images.save(image, content, os.path.splitext(output)[1])
         return content.getvalue(), _sizes(image, len(data), content.tell(), len(data))
+
+    def _refuse_options(self, codec: Codec) -> None:
+        """A folder may have files of several families, which have options of their own."""
+        known = ("coded_size", *choices(codec.family.Decoding))
+        for name in self.job.options:
+            if name not in known:
+                raise HdcError(f"{name.replace('_', '-')} is not an option of {codec.name}")
 
     def _own_codec(self) -> Codec:
         """The codec of the job's model, without which nothing can be done."""
