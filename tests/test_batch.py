@@ -286,6 +286,20 @@ def test_a_cap_holds_for_each_file(three: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no /dev/stdout")
+def test_a_mask_is_found_from_elsewhere(
+    three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An actor of Ray has another current folder than the command."""
+    Image.new("L", (8, 8), 255).save(three / "mask.png")
+    monkeypatch.chdir(tmp_path)
+    options = {"mask": "mask.png", "quality": 30, "protect": "none"}
+    row = Worker(Job("compress", "out", str(three), options=options), "cpu")(
+        Item(0, "a.png", "out/a.hdc")
+    )
+    assert isinstance(row, Row) and row.status == "done", row
+    assert info(three / "out" / "a.hdc")["quality_map"] == ["5"]
+
+
 def test_a_report_on_stdout_is_alone_there(three: Path, tmp_path: Path) -> None:
     with (tmp_path / "all").open("wb") as out:
         out.write(b"before\n")

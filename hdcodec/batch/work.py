@@ -150,9 +150,17 @@ class Worker:
 
     def _compress(self, source: str) -> tuple[bytes, dict[str, Any]]:
         picture, input_bytes = self._load(source)
-        box = self._own_codec().encode(picture, **self.job.options)
+        codec = self._own_codec()
+        box = codec.encode(picture, **self.job.options | self._named_paths(codec))
         size = len(box.data)
         return box.data, _sizes(picture.rgb, input_bytes, size, size) | box.header.coded_facts
+
+    def _named_paths(self, codec: Codec) -> dict[str, str]:
+        """Options that name files, where they lie: a worker may have another current folder."""
+        kinds = choices(codec.family.Encoding).items()
+        names = ("mask", *(name for name, choice in kinds if choice.folder))
+        options = self.job.options.items()
+        return {k: self._path(v) for k, v in options if k in names and isinstance(v, str)}
 
     def _load(self, source: str) -> tuple[Picture, int]:
         from hdcodec import images
