@@ -61,6 +61,7 @@ class Codec:
         self.family = open_model(model)
         self.model_id = self.family.model_id
         self.name = MODELS[self.model_id].family
+        self._precision = precision
         self.networks = self.family.load(device, precision, backend, pixels)
 
     @property
@@ -145,9 +146,7 @@ class Codec:
             raise CorruptError("verification failed: the file would not decode to what was encoded")
         return box if places is None else replace(box, found=places.counts)
 
-    def _encoded(
-        self, places: Regions | None, pixels: Pixels, rate: Rate, settings: Any
-    ) -> Stream:
+    def _encoded(self, places: Regions | None, pixels: Pixels, rate: Rate, settings: Any) -> Stream:
         wanted = replace(rate, regions=places)
         return self._within_memory(lambda networks: networks.encode(pixels, wanted, settings))
 
@@ -190,7 +189,7 @@ class Codec:
 
     @cached_property
     def _spare(self) -> Networks:
-        return self.family.load("cpu")
+        return self.family.load("cpu", self._precision)
 
 
 def compress(

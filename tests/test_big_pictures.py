@@ -293,6 +293,11 @@ def test_without_memory_the_cpu_does_it_with_a_notice(
     assert np.array_equal(array(picture), array(codec.decompress(data)))
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_cpu_does_it_in_the_precision_that_was_asked_for(precision: str) -> None:
+    assert Codec(device="cpu:0", precision=precision)._spare.precision == precision
+
+
 def test_a_cpu_without_memory_is_an_error(codec: Codec, small_astronaut: Image.Image) -> None:
     data = codec.compress(small_astronaut, quality=30)
     short = on_device("cpu")
