@@ -413,3 +413,4 @@ def test_noise_is_nearly_normal_and_knows_no_neighbours() -> None:
         for lag in (1, 2, 4, 8):
             assert abs((moved[lag:] * moved[:-lag]).mean()) < 0.01
     assert np.array_equal(found[:5, :7], noise(5, 7, 64))
+    assert np.array_equal(found[:, :, 48:], noise(64, 64, 16, 48))

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -154,6 +155,17 @@ def test_steps_and_noise_make_other_pictures(codecs: dict[str, Codec], file: byt
     pictures = [codecs["onnx"].decompress(file, **options).tobytes() for options in chosen]
     assert len(set(pictures)) == len(pictures)
     assert codecs["onnx"].decompress(file).tobytes() == pictures[0]
+
+
+def test_no_seed_takes_more_memory_than_another(codecs: dict[str, Codec], file: bytes) -> None:
+    peaks = []
+    for seed in (0, 255):
+        codecs["onnx"].decompress(file, seed=seed)
+        tracemalloc.start()
+        codecs["onnx"].decompress(file, seed=seed)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 @pytest.mark.parametrize("options", [{"steps": 3}, {"steps": 8}, {"fidelity": 2}])

@@ -14,14 +14,16 @@ MEAN, DEVIATION = 1530, 256
 """Of the sum of twelve bytes; the deviation rounded, by less than .002."""
 
 
-def noise(height: int, width: int, channels: int) -> NDArray[np.float32]:
-    """Numbers of mean 0 and deviation 1, nearly normal: height x width x channels.
+def noise(height: int, width: int, channels: int, first: int = 0) -> NDArray[np.float32]:
+    """Numbers of mean 0 and deviation 1, nearly normal: height x width x channels, from the channel
+    `first` on.
 
     Each is a function of its row, column and channel alone: the sum of the twelve bytes of the
     three words of `pcg3d`, less its mean, in units of its deviation. So it is exact in every
     arithmetic, and any part of it can be made alone.
     """
     places = np.indices((height, width, channels), dtype=np.uint32)
+    places[2] += np.uint32(first)
     total = np.zeros((height, width, channels), np.int32)
     for word in pcg3d(*places):
         for shift in (0, 8, 16, 24):

@@ -137,7 +137,7 @@ def noise_of(latents: Tensor, seed: int = 0) -> Tensor:
     """Nearly normal numbers in the shape of `latents`, 1 x C x h x w, float32; the same everywhere
     for a seed 0, 1, ... (see `hdcodec.models.noise`)."""
     count, height, width = latents.shape[1:]
-    numbers = noise(height, width, (seed + 1) * count)[:, :, seed * count :]
+    numbers = noise(height, width, count, seed * count)
     return torch.from_numpy(numbers).permute(2, 0, 1)[None].to(latents.device)
 
 
