@@ -165,7 +165,7 @@ class Codec:
                 f"the file needs model {box.header.model}, this codec is model {self.model_id}"
             )
         prefix = PrefixDecoder(box.payload) if box.partial else None
-        self.networks.prepare(box.header.coded)
+        self.networks.prepare(box.header.coded, settings)
         symbols = read_symbols(box, prefix)
         pixels = self._within_memory(
             lambda networks: networks.decode(box.header.coded, symbols, settings)

@@ -120,7 +120,7 @@ class Painter:
             return stream(round(rate.quality / 100 * FINEST))
         return highest(stream, FINEST, rate.budget, round(rate.quality / 100 * FINEST))[1]
 
-    def prepare(self, header: Header) -> None:
+    def prepare(self, header: Header, options: BlocksDecoding) -> None:
         """Nothing: there is nothing to load."""
 
     def decode(

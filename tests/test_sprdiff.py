@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.diffusion import noise_of
 from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.models.sprdiff.options import SprdiffParameters
+from hdcodec.models.sprdiff.runtime import SprdiffNetworks
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.models.tiles import LEAST_AREA
 from hdcodec.train.__main__ import main
@@ -155,6 +157,25 @@ def test_steps_and_noise_make_other_pictures(codecs: dict[str, Codec], file: byt
     pictures = [codecs["onnx"].decompress(file, **options).tobytes() for options in chosen]
     assert len(set(pictures)) == len(pictures)
     assert codecs["onnx"].decompress(file).tobytes() == pictures[0]
+
+
+def test_the_graph_that_is_taken_is_loaded_alone(coffee: Image.Image) -> None:
+    """Of a picture that is large once it is padded, too."""
+    large = coffee.resize((1040, 1000))
+    data = Codec("sprdiff", "cpu", backend="onnx").compress(large, quality=10, protect="none")
+    chosen: list[dict[str, Any]] = [{}, {"steps": 2}, {"fidelity": 1}]
+    for options, graph in zip(chosen, ("picture", "picture-2", "coarse"), strict=True):
+        codec = Codec("sprdiff", "cpu", backend="onnx")
+        assert isinstance(codec.networks, SprdiffNetworks)
+        codec.decompress(data, **options)
+        assert loaded(codec.networks.graphs) == Counter([graph])
+
+
+def loaded(graphs: Any) -> Counter[str]:
+    """The graphs that there are sessions of, for pictures of any size."""
+    sessions = [graphs._sessions, vars(graphs).get("_for_large", graphs)._sessions]
+    unlike = {id(found): found for found in sessions}.values()
+    return Counter(name for found in unlike for name in found)
 
 
 def test_no_seed_takes_more_memory_than_another(codecs: dict[str, Codec], file: bytes) -> None:

@@ -87,9 +87,9 @@ class Networks(Protocol):
         """
         ...
 
-    def prepare(self, header: Header) -> None:
-        """Begin what `decode` will take, in another thread while the symbols are read, where that
-        saves time; what goes wrong is for `decode` to say."""
+    def prepare(self, header: Header, options: Any) -> None:
+        """Begin what `decode` will take with these options, in another thread while the symbols are
+        read, where that saves time; what goes wrong is for `decode` to say."""
         ...
 
     def decode(self, header: Header, symbols: Any, options: Any) -> Pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,9 +78,15 @@ class LatentNetworks:
         """Latents along a side of a tile of 64 x 64 pixels, which has one hyper-latent."""
         return STRIDE // self.stride
 
-    def prepare(self, header: Header) -> None:
+    def prepare(self, header: Header, options: Any) -> None:
         """Begin to load what `decode` takes."""
-        self.graphs.sized(header.width * header.height).prepare("picture")
+        rows, columns = hyper_size(*header.size)
+        graphs = self.graphs.sized(rows * columns * STRIDE * STRIDE)
+        graphs.prepare(self.drawing(options))
+
+    def drawing(self, options: Any) -> str:
+        """The graph that pictures are drawn by with these options."""
+        return "picture"
 
     def analyse(self, pixels: NDArray[np.uint8]) -> Latents:
         """Padded pixels H x W x 3 (multiples of 64) -> latents, to be coded at any quality."""

@@ -56,7 +56,7 @@ class SprdiffNetworks(LatentNetworks):
         """Symbols -> padded pixels H x W x 3; a fidelity of 1 needs no sample."""
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
         graphs, dial = self.graphs.sized(height * width), np.array([options.fidelity], np.float32)
-        name = COARSE if options.fidelity == 1 else picture_name(options.steps)
+        name = self.drawing(options)
         grid = None if name == COARSE else self._noise(height, width, options.seed)
 
         def work(tile: Tile) -> NDArray[np.uint8]:
@@ -66,6 +66,10 @@ class SprdiffNetworks(LatentNetworks):
             return pixels
 
         return assemble((height, width), self.area, 1, work)
+
+    def drawing(self, options: SprdiffDecoding) -> str:
+        """The coarse picture's graph, or that of so many steps."""
+        return COARSE if options.fidelity == 1 else picture_name(options.steps)
 
     def _noise(self, height: int, width: int, seed: int) -> Floats:
         """H/16 x W/16 x C for H x W pixels; that of a seed are channels of their own."""
