@@ -49,6 +49,10 @@ class TargetError(HdcError):
     """The asked size or bit rate cannot be met."""
 
 
+class RegionError(HdcError, ValueError):
+    """A region lies outside the picture."""
+
+
 class WeightsError(HdcError):
     """A file of weights is missing or is not the one that was shipped."""
 

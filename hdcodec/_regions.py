@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ._errors import DeviceError, WeightsError
+from ._errors import DeviceError, RegionError, WeightsError
 from .models.regions import Region, Regions
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def regions_of(
 
     `regions`: Region, (x, y, width, height[, offset]) or text as Region.parse takes it. `mask`: an
     image, an array or the path of a picture, whatever its size. `protect`: as `look_for` takes it,
-    or what it found. Raises ValueError, TypeError, ImageError, and what `look_for` does.
+    or what it found. Raises RegionError, ValueError, TypeError, ImageError, and what `look_for`
+    does.
     """
     places = tuple(map(_region, regions))
     for place in places:
@@ -121,7 +122,7 @@ def _check_inside(place: Region, size: tuple[int, int]) -> None:
     ends = place.x + place.width, place.y + place.height
     if place.x >= size[0] or place.y >= size[1] or min(ends) <= 0:
         at = f"{place.x:g},{place.y:g},{place.width:g},{place.height:g}"
-        raise ValueError(f"the region {at} lies outside the picture of {size[0]}x{size[1]}")
+        raise RegionError(f"the region {at} lies outside the picture of {size[0]}x{size[1]}")
 
 
 def _gray(mask: Mask) -> NDArray[np.uint8]:

@@ -116,7 +116,7 @@ class Codec:
         `found` says how many there were.
 
         Further `options` are the family's `Encoding`. Raises ImageError, TooLargeError,
-        TargetError, WeightsError, ValueError, TypeError.
+        RegionError, TargetError, WeightsError, ValueError, TypeError.
         """
         picture, settings = picture_of(image), self.family.Encoding.of(options)
         size, chunks = picture.rgb.size, detach(picture, keep_metadata)

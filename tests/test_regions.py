@@ -239,6 +239,15 @@ def test_wrong_options_are_one_line(
     assert not out.exists()
 
 
+def test_a_region_outside_the_picture_is_a_fault_of_its_own(hdc: Hdc, tmp_path: Path) -> None:
+    found = hdc("compress", ASTRONAUT, tmp_path / "a.hdc", "--region", "9000,0,5,5")
+    message = "the region 9000,0,5,5 lies outside the picture of 512x512"
+    assert (found.code, found.err) == (1, f"hdc: {message}\n")
+    for kind in (hdcodec.RegionError, ValueError):
+        with pytest.raises(kind, match=message):
+            hdcodec.compress(ASTRONAUT, regions=[(9000, 0, 5, 5)])
+
+
 @pytest.mark.parametrize(
     ("protect", "kind", "message"),
     [
