@@ -118,8 +118,8 @@ def _notes(picture: "Picture", chosen: dict[str, Any]) -> list[str]:
     notes = [f"Decoded with {', '.join(dials)}."] if dials else []
     if picture.alpha is not None:
         notes.append(
-            "The picture is transparent: it is shown and measured on white, and hdc's bytes pay "
-            "for its transparency as well."
+            "The picture is transparent: it is shown and measured on white, and the bytes of the "
+            ".hdc file pay for its transparency as well."
         )
     return notes
 
