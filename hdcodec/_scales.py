@@ -13,6 +13,7 @@ from ._errors import TargetError
 from .format.header import MAX_SCALE, coded_size
 from .images import resized
 from .models.family import Rate
+from .models.options import check_number
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -104,7 +105,8 @@ def least_scale(size: tuple[int, int], max_side: int | None) -> int:
     """
     if max_side is None:
         return 0
-    if max_side < 1:
+    check_number("max_side", max_side)
+    if not max_side >= 1:
         raise ValueError("max_side must be at least 1")
     for scale in range(MAX_SCALE + 1):
         if max(coded_size(size, scale)) <= max_side:

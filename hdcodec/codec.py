@@ -27,6 +27,7 @@ from .format.header import MAX_SIDE
 from .images import attach, detach, resized
 from .models import DEFAULT, identify, open_model
 from .models.family import Rate
+from .models.options import check_number
 
 if TYPE_CHECKING:
     from ._inputs import Data, Source
@@ -265,6 +266,9 @@ def _limit(
     """The most bytes that a file may have, if there is such a cap."""
     if sum(given is not None for given in (quality, bpp, target_size)) > 1:
         raise ValueError("give one of quality, bpp and target_size")
+    for name, given in (("quality", quality), ("bpp", bpp), ("target_size", target_size)):
+        if given is not None:
+            check_number(name, given)
     if quality is not None and not 0 <= quality <= 100:
         raise ValueError("quality must lie between 0 and 100")
     if bpp is None and target_size is None:

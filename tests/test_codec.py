@@ -298,11 +298,33 @@ def test_senseless_decoder_options_are_value_errors(
         codec.decompress(data, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"quality": "50"}, "quality must be a number, not str"),
+        ({"quality": True}, "quality must be a number, not bool"),
+        ({"target_size": "1kB"}, "target_size must be a number, not str"),
+        ({"max_side": "1000"}, "max_side must be a number, not str"),
+        ({"effort": 0.5}, "effort must be a whole number, not float"),
+    ],
+)
+def test_numbers_of_another_kind_are_type_errors(
+    codec: Codec, face: Image.Image, options: dict[str, Any], kind: str
+) -> None:
+    with pytest.raises(TypeError, match=kind):
+        codec.compress(face, **options)
+
+
+def test_numbers_of_numpy_are_numbers(codec: Codec, face: Image.Image) -> None:
+    numbers = {"quality": np.float32(40), "effort": np.int64(0), "max_side": np.uint8(100)}
+    assert codec.compress(face, **numbers) == codec.compress(face, quality=40, max_side=100)
+
+
 def test_none_is_no_value_of_a_dial(codec: Codec, face: Image.Image, data: bytes) -> None:
     """Pictures of it were black."""
     with pytest.raises(TypeError, match="fidelity must be a number, not NoneType"):
         codec.decompress(data, fidelity=None)
-    with pytest.raises(TypeError, match="effort must be a number, not NoneType"):
+    with pytest.raises(TypeError, match="effort must be a whole number, not NoneType"):
         codec.compress(face, effort=None)
     assert not differs(codec.decompress(data, denoising_steps=None), codec.decompress(data))
 

@@ -110,7 +110,7 @@ def test_times_of_a_batch_are_evenly_spread() -> None:
     z, shared = torch.zeros(8, 1, 1, 1), generator()
     for _ in range(100):
         times = diffuse.random_time(z, shared).sort().values
-        assert 0 < times[0] and times[-1] <= 1
+        assert times[0] > 0 and times[-1] <= 1
         assert torch.allclose(times.diff(), torch.tensor(1 / 8))
 
 

@@ -11,7 +11,7 @@ import click
 from hdcodec.format import MODELS
 from hdcodec.models import DEFAULT, FAMILIES, family_class, identify
 from hdcodec.models.devices import BACKENDS
-from hdcodec.models.options import Choice, Options, choices, defaults
+from hdcodec.models.options import Choice, Options, choices, defaults, is_whole
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Rgb = tuple[int, int, int]
@@ -134,7 +134,7 @@ def _family_option(name: str, fields: dict[str, Field[Any]], lists: bool) -> Dec
         kind = click.Path(exists=True, file_okay=False)
     elif choice.values:
         kind = OneOf(choice.values)
-    elif "int" in str(field.type):
+    elif is_whole(field):
         kind = click.IntRange(_whole(choice.low), _whole(choice.high))
     else:
         kind = Finite(choice.low, choice.high)

@@ -9,6 +9,7 @@ A family's options are a frozen dataclass that inherits from `Options`, its fiel
 from __future__ import annotations
 
 from dataclasses import Field, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 Self = TypeVar("Self", bound="Options")
@@ -36,22 +37,34 @@ class Choice:
     folder: bool = False
     public: bool = True
 
-    def check(self, name: str, value: Any) -> None:
-        """Raises ValueError where `value` lies outside, TypeError where it is of another kind."""
+    def check(self, name: str, value: Any, whole: bool = False) -> None:
+        """Raises ValueError where `value` lies outside, TypeError where it is of another kind or,
+        with `whole`, no whole number."""
         if among := self.values or self.names:
             if type(value) is not type(among[0]) or value not in among:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, among))}")
         elif not self.folder:
-            self._check_number(name, value)
+            check_number(name, value, whole)
+            self._check_limits(name, value)
 
-    def _check_number(self, name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    def _check_limits(self, name: str, value: float) -> None:
         low, high = self.low, self.high
         if not (low is None or value >= low) or not (high is None or value <= high):
             span = f"at least {low}" if high is None else f"between {low} and {high}"
             verb = "be" if high is None else "lie"
             raise ValueError(f"{name} must {verb} {span}")
+
+
+def check_number(name: str, value: Any, whole: bool = False) -> None:
+    """Raises TypeError where `value` is no number, or, with `whole`, no whole one."""
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        kind = "a whole number" if whole else "a number"
+        raise TypeError(f"{name} must be {kind}, not {type(value).__name__}")
+
+
+def is_whole(field: Field[Any]) -> bool:
+    """Whether the field of a class of options takes whole numbers alone."""
+    return "int" in str(field.type)
 
 
 def option(default: Any, help: str, **choice: Any) -> Any:
@@ -69,7 +82,7 @@ class Options:
         for name, choice in choices(type(self)).items():
             value = getattr(self, name)
             if value is not None or known[name].default is not None:
-                choice.check(name, value)
+                choice.check(name, value, is_whole(known[name]))
 
     @property
     def memory(self) -> int:
