@@ -50,7 +50,8 @@ def own_curves(
     of compressing. Raises HdcError kinds where the codec cannot be loaded.
     """
     codec = hdcodec.Codec(model=model, device=device)
-    version = f"{hdcodec.__version__} {codec.family.fingerprint} {codec.device}"
+    computed = f"{codec.device} {codec.backend} {codec.networks.precision}"
+    version = f"{hdcodec.__version__} {codec.family.fingerprint} {computed}"
     ladder, tried = tuple(sorted(qualities)), {k: v for k, v in (dials or {}).items() if v}
     return [
         _own_curve(codec, version, ladder, options or {}, dict(zip(tried, values, strict=True)))
