@@ -46,6 +46,20 @@ def test_less_error_in_hardly_more_bytes(
     assert errors[1] < 0.97 * errors[0]
 
 
+def test_sprdiff_searches_for_its_coarse_picture(photos: dict[str, Image.Image]) -> None:
+    codec, sizes, errors = Codec("sprdiff", "cpu"), np.zeros(2), np.zeros(2)
+    for name in ("astronaut", "coffee"):
+        crop = photos[name].crop((64, 16, 320, 272))
+        for k, effort in enumerate((0, 2)):
+            data = codec.compress(crop, quality=60, effort=effort, protect="none")
+            assert hdcodec.verify(data) == hdcodec.info(data)["symbols_sha256"]
+            sizes[k] += len(data)
+            coarse = codec.decompress(data, fidelity=1.0)
+            errors[k] += np.square(np.asarray(coarse, float) - np.asarray(crop)).mean()
+    assert sizes[1] < 1.02 * sizes[0]
+    assert errors[1] < 0.98 * errors[0]
+
+
 def test_the_same_bytes_every_time(codec: Codec, face: Image.Image) -> None:
     with torch.inference_mode():
         inside = codec.compress(face, quality=50, effort=1)

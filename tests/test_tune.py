@@ -27,7 +27,7 @@ def crops(photos: dict[str, Image.Image]) -> list[Image.Image]:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what does not depend on how well the search does: a sixth of its steps."""
-    monkeypatch.setattr("hdcodec.models.hdc.encoder.SEARCH_STEPS", {"psnr": 1, "perceptual": 2})
+    monkeypatch.setattr("hdcodec.models.searching.SEARCH_STEPS", {"psnr": 1, "perceptual": 2})
 
 
 def distances(codec: Codec, data: bytes, image: Image.Image, folder: Path) -> dict[str, float]:
@@ -44,7 +44,7 @@ def compare(
     searched = {"tune": "perceptual", "metric_weights": folder, **options}
     for picture in pictures:
         for k, chosen in enumerate(({"effort": 0}, searched)):
-            data = codec.compress(picture, quality=60, kept=0, **chosen)
+            data = codec.compress(picture, quality=60, **chosen)
             assert hdcodec.verify(data) == hdcodec.info(data)["symbols_sha256"]
             sizes[k] += len(data)
             for name, value in distances(codec, data, picture, folder).items():
@@ -67,8 +67,17 @@ def test_lpips_and_dists_fall(codec: Codec, crops: list[Image.Image]) -> None:
     assert ratios["dists"] < 0.95
 
 
+def test_lpips_and_dists_of_sprdiff_fall(crops: list[Image.Image]) -> None:
+    size, ratios = compare(Codec("sprdiff", "cpu"), crops[:2], shared_weights(), effort=1)
+    assert size < 1.1
+    assert ratios["lpips_alex"] < 0.97
+    assert ratios["dists"] < 0.97
+
+
 @pytest.mark.usefixtures("few_steps")
-def test_the_same_bytes_every_time(codec: Codec, face: Image.Image, random_weights: Path) -> None:
+@pytest.mark.parametrize("model", ["hdc", "sprdiff"])
+def test_the_same_bytes_every_time(model: str, face: Image.Image, random_weights: Path) -> None:
+    codec = Codec(model, "cpu")
     options = {"quality": 50, "effort": 1, "tune": "perceptual", "metric_weights": random_weights}
     once = codec.compress(face, **options)
     assert codec.compress(face, **options) == once
@@ -81,11 +90,12 @@ def test_no_effort_takes_no_weights(codec: Codec, face: Image.Image, tmp_path: P
 
 
 @pytest.mark.usefixtures("few_steps")
-def test_a_cap_is_kept_to(codec: Codec, face: Image.Image, random_weights: Path) -> None:
-    data = codec.compress(
-        face, target_size=300, effort=1, tune="perceptual", metric_weights=random_weights
+@pytest.mark.parametrize(("model", "size"), [("hdc", 300), ("sprdiff", 80)])
+def test_a_cap_is_kept_to(model: str, size: int, face: Image.Image, random_weights: Path) -> None:
+    data = Codec(model, "cpu").compress(
+        face, target_size=size, effort=1, tune="perceptual", metric_weights=random_weights
     )
-    assert 270 < len(data) <= 300
+    assert 0.9 * size < len(data) <= size
 
 
 @pytest.mark.usefixtures("few_steps")
@@ -99,7 +109,7 @@ def test_a_picture_in_tiles(
         seen.append(tuple(original.shape[2:]))
         return judge(self, picture, original, generator)
 
-    monkeypatch.setattr("hdcodec.models.hdc.runtime.JUDGED_AREA", LEAST_AREA)
+    monkeypatch.setattr("hdcodec.models.searching.JUDGED_AREA", LEAST_AREA)
     monkeypatch.setattr("hdcodec.perceptual.Judge.forward", watched)
     picture = coffee.crop((0, 0, 600, 200))
     data = codec.compress(

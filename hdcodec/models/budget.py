@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from .family import Stream
@@ -13,7 +13,7 @@ DOUBLINGS = 7
 """Of the bytes, from the lowest quality to the highest: about so many."""
 
 TRIALS = 4
-"""Qualities at which a slow encoder is tried where a file has a size to keep to."""
+"""Qualities at which a slow encoder is tried at most where a file has a size to keep to."""
 
 
 def highest(
@@ -24,8 +24,29 @@ def highest(
     Where none has, quality 0. Begins at `start` and goes by how far the bytes are from the budget,
     at last by bisection.
     """
-    low, high, best, quality = -1, last + 1, None, start
-    for trial in count():
+    return _tried(encode, -1, last, budget, start, count())
+
+
+def nearby(
+    encode: Callable[[int], Stream], start: int, last: int, budget: int, fallback: Stream
+) -> Stream:
+    """What `highest` finds in a few trials, for an encoder too slow for more whose best quality is
+    near `start`, or above. `fallback` where none of them is small enough."""
+    _, best = _tried(encode, max(-1, start - TRIALS), last, budget, start, range(TRIALS))
+    return best if len(best.payload) <= budget else fallback
+
+
+def _tried(
+    encode: Callable[[int], Stream],
+    low: int,
+    last: int,
+    budget: int,
+    start: int,
+    trials: Iterable[int],
+) -> tuple[int, Stream]:
+    """Of the qualities above `low`."""
+    high, best, quality = last + 1, None, start
+    for trial in trials:
         stream = encode(quality)
         size = len(stream.payload)
         if size <= budget:
@@ -38,24 +59,3 @@ def highest(
         middle = (low + high) // 2
         quality = min(max(guess, low + 1), high - 1) if trial < GUESSES else middle
     return max(low, 0), best or stream
-
-
-def nearby(
-    encode: Callable[[int], Stream], start: int, last: int, budget: int, fallback: Stream
-) -> Stream:
-    """What `highest` finds, for an encoder too slow for it whose best quality is near `start`:
-    a few above or below are tried. `fallback` where none of them is small enough."""
-    trial = encode(start)
-    if len(trial.payload) > budget:
-        for lower in range(start - 1, max(-1, start - TRIALS), -1):
-            trial = encode(lower)
-            if len(trial.payload) <= budget:
-                return trial
-        return fallback
-    best = trial
-    for higher in range(start + 1, min(start + TRIALS, last + 1)):
-        trial = encode(higher)
-        if len(trial.payload) > budget:
-            break
-        best = trial
-    return best

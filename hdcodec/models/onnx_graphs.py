@@ -118,9 +118,7 @@ class OnnxGraphs:
             [NETWORKS], [tensors], [len(tensors)]
         )
         try:
-            session = self._onnxruntime.InferenceSession(
-                graph, options, providers=self._providers
-            )
+            session = self._onnxruntime.InferenceSession(graph, options, providers=self._providers)
         except Exception as error:
             if lacks_memory(RuntimeError(str(error))):
                 raise MemoryError from error

@@ -8,13 +8,15 @@ A family's options are a frozen dataclass that inherits from `Options`, its fiel
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Self = TypeVar("Self", bound="Options")
 
 _KEY = "option"
+
+PSNR, PERCEPTUAL = "psnr", "perceptual"
 
 MEMORY = 2 << 30
 """Bytes to count with for a process that works on a photograph of some megapixels."""
@@ -112,3 +114,39 @@ def choices(kind: type[Options]) -> dict[str, Choice]:
 def defaults(kind: type[Options]) -> dict[str, Field[Any]]:
     """The fields of a class of options by name; each has its default and type."""
     return {item.name: item for item in fields(kind)}
+
+
+@dataclass(frozen=True)
+class Searching(Options):
+    """Options of encoders that can search for better symbols."""
+
+    effort: int = option(
+        0,
+        "Search longer for a better picture in as few bytes, 0 to 10; decoding takes no longer.",
+        low=0,
+        high=10,
+    )
+    tune: str = option(
+        PSNR,
+        "What an --effort is for; perceptual takes LPIPS and DISTS (see --metric-weights) and many "
+        "times as long.",
+        names=(PSNR, PERCEPTUAL),
+    )
+    metric_weights: str | None = option(
+        None,
+        "Folder of LPIPS and DISTS weights; without it they come from installed packages.",
+        folder=True,
+    )
+
+    @property
+    def quick(self: Self) -> Self:
+        """Without a search."""
+        found: Self = replace(cast("Any", self), effort=0)
+        return found
+
+    @property
+    def memory(self) -> int:
+        """A search takes gradients, one by LPIPS and DISTS their networks, too."""
+        if not self.effort:
+            return super().memory
+        return 3 << 30 if self.tune == PSNR else 4 << 30

@@ -15,7 +15,7 @@ from hdcodec.models import identify
 from hdcodec.models.hdc.config import QUALITIES, DecoderConfig
 from hdcodec.models.hdc.lic import MSE_WEIGHT, common, trade_off, uniform, weighed
 from hdcodec.models.sprdiff.codec import LatentCodec, Rebuilt, TripleFeatures
-from hdcodec.models.sprdiff.config import SprdiffConfig
+from hdcodec.models.sprdiff.config import TRADE_OFF, SprdiffConfig
 from hdcodec.models.sprdiff.decoder import PictureDecoder
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.models.sprdiff.vae import Vae
@@ -43,10 +43,6 @@ from .losses import PATTERN_WEIGHT, WHOLE_POWER, bits_per_pixel
 from .restore import restore, restore_sprdiff
 from .semantic import cosine_distance
 from .terms import LPIPS_WEIGHT, perceived, squared_error
-
-TRADE_OFF = (0.0012, 0.065)
-"""Bits per pixel against distortion, as hdc counts it, at the lowest and the highest quality; as
-many bits go with less of it than in the stage `codec`, where distortion is that of latents."""
 
 TEXTURES = 0.5
 """Part of a batch whose textures are judged: VGG takes longer than all else."""

@@ -5,34 +5,29 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hdcodec._errors import WeightsError, lacks_memory
 from hdcodec.models.devices import pick_device
 from hdcodec.models.latent_graphs import (
     AnalysisGraph,
     GainedGraph,
     decoded,
     first,
-    last,
     levels,
     stored_model,
     unit,
 )
-from hdcodec.models.torch_graphs import TorchGraphs, told_when_full
+from hdcodec.models.search import Space
+from hdcodec.models.searched_graphs import SearchedGraphs
 
+from .coding import LatentCoding
 from .config import Config
 from .drv import DENOISING_STEPS
-from .lic import Lic
+from .lic import trade_off
 from .model import HdcModel
-from .search import Judgement, search, search_perceptual
-from .twins import restore_twins
 
 if TYPE_CHECKING:
     from hdcodec.weights import Weights
@@ -96,15 +91,19 @@ def modules(model: HdcModel) -> dict[str, nn.Module]:
     }
 
 
-class HdcGraphs(TorchGraphs):
-    """The graphs in torch, any number of denoising steps, and the search for better symbols."""
+class HdcGraphs(SearchedGraphs):
+    """The graphs in torch, and any number of denoising steps."""
 
     def __init__(
-        self, model: HdcModel, device: torch.device, precision: str = "auto", weights: Any = None
+        self,
+        model: HdcModel,
+        device: torch.device,
+        precision: str = "auto",
+        weights: Weights | None = None,
     ) -> None:
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model, self.weights = model.eval().requires_grad_(False), weights
-        super().__init__(modules(model), device, precision, halved=("picture",))
+        self.model = model.eval().requires_grad_(False)
+        super().__init__(model, modules(model), device, precision, ("picture",), weights)
 
     @classmethod
     def load(cls, weights: Weights, device: str, precision: str = "auto") -> HdcGraphs:
@@ -120,39 +119,16 @@ class HdcGraphs(TorchGraphs):
         other.modules["picture"] = PictureGraph(self.model, steps)
         return other
 
-    def refined(
-        self,
-        pixels: NDArray[np.uint8],
-        latents: NDArray[np.float32],
-        noise: NDArray[np.float32],
-        qindex: NDArray[np.int64],
-        steps: int,
-        judge: Judgement | None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What "gained" gives, after a search of `steps` steps for what costs less: in squared
-        error of the base image, or in what `judge` says of the picture."""
-        plain, told = torch.autocast(self.place.type, enabled=False), told_when_full()
-        with told, torch.inference_mode(False), torch.enable_grad(), torch.device("cpu"), plain:
-            lic, q = self._searched_lic, self.tensor(qindex)[None]
-            x = unit(self.tensor(pixels))
-            with torch.no_grad():
-                y = first(self.tensor(latents)) * lic.gain(q)
-                z = lic.hyper(y, q)
-            with torch.autocast(self.place.type, torch.bfloat16, enabled=self.half):
-                if judge is None:
-                    y, z = search(lic, x, y, z, q, steps)
-                else:
-                    drawn = first(self.tensor(noise))
-                    y, z = search_perceptual(self.model, judge, x, y, z, drawn, q, steps)
-            return last(y).cpu().numpy(), last(z).cpu().numpy()
+    def space(self, coding: LatentCoding, qindex: Tensor, noise: Tensor) -> Space:
+        """Through the base image, or through the picture of fidelity 0 without indices."""
+        lic, factor = self.model.lic, trade_off(qindex.float())
 
-    @cached_property
-    def _searched_lic(self) -> Lic:
-        """The LIC stream with its entropy networks, which nothing else here needs."""
-        try:
-            restore_twins(self.model, self.weights.arrays("entropy.safetensors"))
-        except (KeyError, ValueError, RuntimeError) as error:
-            if lacks_memory(error):
-                raise
-            raise WeightsError(f"entropy.safetensors does not fit the model: {error}") from error
-        return self.model.lic
+        def drawn(latent: Tensor) -> Tensor:
+            rows, columns = latent.shape[2:]
+            indices = torch.zeros(1, rows, columns, dtype=torch.long, device=latent.device)
+            kept = torch.zeros(1, 1, rows, columns, dtype=torch.bool, device=latent.device)
+            dial = torch.zeros(1, 1, 1, 1, dtype=torch.float32, device=latent.device)
+            steps = DENOISING_STEPS
+            return self.model.reconstruct(latent, qindex, indices, kept, noise, dial, steps)
+
+        return Space(coding, qindex, factor, lambda y: lic.decode(y, qindex)[0], drawn)

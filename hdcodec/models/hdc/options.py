@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from hdcodec.models.options import Options, option
+from hdcodec.models.options import Options, Searching, option
 from hdcodec.models.qualities import QINDEX_PER_QUALITY, checked_qindex
 
 KEPT_STEPS = 15
-PSNR, PERCEPTUAL = "psnr", "perceptual"
 
 
 @dataclass(frozen=True)
-class Encoding(Options):
+class Encoding(Searching):
     """Options of compressing. `kept`, 0..15, sets the share of VQ indices that are sent, else the
     quality decides."""
 
-    effort: int = option(
-        0,
-        "Search longer for a better picture in as few bytes, 0 to 10; decoding takes no longer.",
-        low=0,
-        high=10,
-    )
-    tune: str = option(
-        PSNR,
-        "What an --effort is for; perceptual takes LPIPS and DISTS (see --metric-weights) and many "
-        "times as long.",
-        names=(PSNR, PERCEPTUAL),
-    )
-    metric_weights: str | None = option(
-        None,
-        "Folder of LPIPS and DISTS weights; without it they come from installed packages.",
-        folder=True,
-    )
     kept: int | None = option(
         None, "Code of the kept share of indices.", low=0, high=KEPT_STEPS, public=False
     )
-
-    @property
-    def quick(self) -> Encoding:
-        """Without a search."""
-        return replace(self, effort=0)
-
-    @property
-    def memory(self) -> int:
-        """A search takes gradients, one by LPIPS and DISTS their networks, too."""
-        if not self.effort:
-            return super().memory
-        return 3 << 30 if self.tune == PSNR else 4 << 30
 
 
 @dataclass(frozen=True)

@@ -1,56 +1,43 @@
-"""The float networks at work: pixels to latents, symbols to pixels, in tiles, whatever computes
-them."""
+"""The float networks at work: pixels to a range stream, symbols to pixels, in tiles, whatever
+computes them."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hdcodec.format import Header
-from hdcodec.models.devices import TORCH
 from hdcodec.models.family import Rate, Stream
 from hdcodec.models.latents import Map
-from hdcodec.models.networks import Floats, LatentNetworks, Latents
+from hdcodec.models.networks import Floats, Latents
 from hdcodec.models.noise import noise
 from hdcodec.models.qualities import STRIDE
+from hdcodec.models.searching import SearchingCoder, SearchingNetworks
 from hdcodec.models.tiles import Tile, assemble
 
-from . import encoder
 from .config import LATENT_STRIDE
 from .options import Decoding, Encoding
-from .symbols import HdcSymbols
+from .symbols import HdcSymbols, Source
 
 if TYPE_CHECKING:
-    from hdcodec.models.graphs import Graphs
+    from hdcodec.models.regions import Regions
 
     from .family import Hdc
     from .graphs import HdcGraphs
-    from .search import Judgement
-
-SEARCHED_AREA = 1024 * 1024
-"""Pixels that a search sees at a time: gradients take five times the memory of a decoder."""
-
-JUDGED_AREA = 768 * 640
-"""The same where a judge, whose networks are large, sees them too."""
 
 
-class HdcNetworks(LatentNetworks):
+class HdcNetworks(SearchingNetworks):
     """The networks of the `hdc` family on one device, for inference."""
 
-    stride = LATENT_STRIDE
-
-    def __init__(self, family: Hdc, graphs: Graphs) -> None:
-        super().__init__(graphs)
-        self.family, self.noise_channels = family, 2 * family.config.drv
+    stride, noise_stride = LATENT_STRIDE, 32
+    family: Hdc
 
     def encode(self, pixels: NDArray[np.uint8], rate: Rate, options: Encoding) -> Stream:
         """H x W x 3 of any size -> stream; where no quality fits the budget, the smallest. A search
         takes torch. Raises DeviceError where there is none."""
-        networks = self.in_torch if options.effort else self
-        return encoder.encode(networks, pixels, rate, options)
+        return HdcPictureCoder(self, pixels, options, rate.regions).encoded(rate)
 
     def decode(self, header: Header, symbols: HdcSymbols, options: Decoding) -> NDArray[np.uint8]:
         """Symbols -> H x W x 3 of the header's size. Denoising steps of the caller's own take
@@ -58,38 +45,9 @@ class HdcNetworks(LatentNetworks):
         networks = self
         if options.denoising_steps is not None:
             graphs = cast("HdcGraphs", self.in_torch.graphs)
-            networks = self._with(graphs.denoised(options.denoising_steps))
+            networks = self.with_graphs(graphs.denoised(options.denoising_steps))
         pixels = networks.reconstruct(symbols, options.fidelity)
         return np.ascontiguousarray(pixels[: header.height, : header.width])
-
-    @property
-    def in_torch(self) -> HdcNetworks:
-        """These networks computed by torch."""
-        return self if self.backend == TORCH else self._with(self._torch_graphs)
-
-    @cached_property
-    def _torch_graphs(self) -> Graphs:
-        return self.family.load(self.device, self.asked, TORCH).graphs
-
-    def _with(self, graphs: Graphs) -> HdcNetworks:
-        networks = HdcNetworks(self.family, graphs)
-        networks.area = self.area
-        return networks
-
-    def refine(
-        self, latents: Latents, qindex: Map, steps: int, judge: Judgement | None = None
-    ) -> tuple[Floats, Floats]:
-        """What `gained` gives, after a search of `steps` steps for what costs less: in squared
-        error of the base image, or in what `judge` says of the picture. By torch alone."""
-        graphs, grid = cast("HdcGraphs", self.graphs), self._noise(latents.pixels.shape[:2])
-
-        def work(tile: Tile) -> Floats:
-            pixels, y = tile.cut(latents.pixels, 1), tile.cut(latents.latents, 16)
-            drawn, q = tile.cut(grid, 32), tile.cut(qindex, STRIDE)
-            return self.joined(*graphs.refined(pixels, y, drawn, q, steps, judge))
-
-        area = SEARCHED_AREA if judge is None else JUDGED_AREA
-        return self.parted(latents, min(self.area, area), work)
 
     def indices(
         self, latents: Latents, latent: NDArray[np.int16], qindex: Map
@@ -106,7 +64,7 @@ class HdcNetworks(LatentNetworks):
     def reconstruct(self, symbols: HdcSymbols, fidelity: float) -> NDArray[np.uint8]:
         """Symbols -> padded pixels H x W x 3."""
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
-        grid, dial = self._noise((height, width)), np.array([fidelity], np.float32)
+        grid, dial = self.noise_of(height, width), np.array([fidelity], np.float32)
         indices, graphs = symbols.indices.astype(np.int64), self.graphs.sized(height * width)
 
         def work(tile: Tile) -> NDArray[np.uint8]:
@@ -123,6 +81,33 @@ class HdcNetworks(LatentNetworks):
 
         return assemble((height, width), self.area, 1, work)
 
-    def _noise(self, size: tuple[int, ...]) -> Floats:
-        """H/32 x W/32 x C for H x W pixels."""
-        return noise(size[0] // 32, size[1] // 32, self.noise_channels)
+    def noise_of(self, height: int, width: int) -> Floats:
+        """H/32 x W/32 x C."""
+        return noise(height // 32, width // 32, 2 * self.family.config.drv)
+
+
+class HdcPictureCoder(SearchingCoder):
+    """One picture's latents, to be coded at any quality."""
+
+    def __init__(
+        self,
+        networks: HdcNetworks,
+        pixels: NDArray[np.uint8],
+        options: Encoding,
+        regions: Regions | None = None,
+    ) -> None:
+        super().__init__(networks, pixels, options, regions)
+        self.networks, self.kept = networks, options.kept
+
+    def stream(self, qindex: int, search_steps: int = 0) -> Stream:
+        """The stream at a quality index, after so many steps of a search for better symbols."""
+        networks, q = cast(HdcNetworks, self.searching), self.qindex(qindex)
+        y, z = self.found(q, search_steps)
+        source = Source(
+            y, z, lambda latent: networks.indices(self.latents, latent, q), offsets=self.offsets
+        )
+        found, code = networks.family.at(qindex, self.kept), networks.family.symbol_codec.code
+        return self.written(
+            found.pack(),
+            lambda coder: code(coder, self.size, qindex, found.kept, source, self.mapped),
+        )

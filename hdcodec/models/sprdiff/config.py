@@ -10,6 +10,10 @@ from hdcodec.models.sizes import Sizes
 CELLS = 2
 """Latents of a file along a side of a tile of 64 x 64 pixels: they lie at 1/32."""
 
+TRADE_OFF = (0.0012, 0.065)
+"""Bits per pixel against distortion, as hdc counts it, at the lowest and the highest quality; as
+many bits go with less of it than in the stage `codec`, where distortion is that of latents."""
+
 VAE_STRIDE = 16
 """Pixels per position of the VAE's latents."""
 

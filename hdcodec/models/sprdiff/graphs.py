@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from hdcodec.models.devices import pick_device
+from hdcodec.models.hdc.coding import LatentCoding
+from hdcodec.models.hdc.lic import trade_off
 from hdcodec.models.latent_graphs import (
     AnalysisGraph,
     GainedGraph,
@@ -19,9 +21,10 @@ from hdcodec.models.latent_graphs import (
     levels,
     stored_model,
 )
-from hdcodec.models.torch_graphs import TorchGraphs
+from hdcodec.models.search import Space
+from hdcodec.models.searched_graphs import SearchedGraphs
 
-from .config import SprdiffConfig
+from .config import TRADE_OFF, SprdiffConfig
 from .model import SprdiffModel
 from .options import STEPS
 from .runtime import COARSE, picture_name
@@ -71,21 +74,37 @@ def sprdiff_modules(model: SprdiffModel) -> dict[str, nn.Module]:
     return {**encoder, COARSE: CoarseGraph(model), **pictures}
 
 
-class SprdiffGraphs(TorchGraphs):
+class SprdiffGraphs(SearchedGraphs):
     """The graphs in torch."""
 
-    def __init__(self, model: SprdiffModel, device: torch.device, precision: str = "auto") -> None:
+    def __init__(
+        self,
+        model: SprdiffModel,
+        device: torch.device,
+        precision: str = "auto",
+        weights: Weights | None = None,
+    ) -> None:
         model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = model.eval().requires_grad_(False)
-        halved = (COARSE, *map(picture_name, STEPS))
-        super().__init__(sprdiff_modules(model), device, precision, halved)
+        self.model, halved = model.eval().requires_grad_(False), (COARSE, *map(picture_name, STEPS))
+        super().__init__(model, sprdiff_modules(model), device, precision, halved, weights)
 
     @classmethod
     def load(cls, weights: Weights, device: str, precision: str = "auto") -> SprdiffGraphs:
         """From the family's weights; raises WeightsError, DeviceError."""
         where = pick_device(device)
         with torch.inference_mode(False):
-            return cls(load_model(weights), where, precision)
+            return cls(load_model(weights), where, precision, weights)
+
+    def space(self, coding: LatentCoding, qindex: Tensor, noise: Tensor) -> Space:
+        """Through the coarse picture, or through that of a sample in one step."""
+        model, dial = self.model, torch.zeros(1, 1, 1, 1, device=noise.device)
+        return Space(
+            coding,
+            qindex,
+            trade_off(qindex.float(), TRADE_OFF),
+            lambda latent: model.coarse(model.given(latent, qindex)),
+            lambda latent: model.picture(latent, qindex, noise, dial, 1),
+        )
 
 
 def load_model(weights: Weights) -> SprdiffModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hdcodec._errors import CorruptError
-from hdcodec.models.options import Options, option
+from hdcodec.models.options import Options, Searching, option
 from hdcodec.models.qualities import QINDEX_PER_QUALITY, checked_qindex
 
 STEPS = (1, 2, 4)
@@ -13,8 +13,8 @@ STEPS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
-class SprdiffEncoding(Options):
-    """Options of compressing: none."""
+class SprdiffEncoding(Searching):
+    """Options of compressing."""
 
 
 @dataclass(frozen=True)

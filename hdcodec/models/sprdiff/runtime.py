@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hdcodec.models.budget import highest
 from hdcodec.models.family import Rate, Stream
 from hdcodec.models.latents import LatentSource, LatentSymbols
-from hdcodec.models.networks import Floats, LatentNetworks, PictureCoder
+from hdcodec.models.networks import Floats
 from hdcodec.models.noise import noise
-from hdcodec.models.qualities import QUALITIES, STRIDE, qindex_of
+from hdcodec.models.qualities import STRIDE
+from hdcodec.models.searching import SearchingCoder, SearchingNetworks
 from hdcodec.models.tiles import Tile, assemble
 
 from .config import CELLS, VAE_STRIDE
@@ -20,7 +20,6 @@ from .options import SprdiffDecoding, SprdiffEncoding, SprdiffParameters
 
 if TYPE_CHECKING:
     from hdcodec.format import Header
-    from hdcodec.models.graphs import Graphs
 
     from .family import Sprdiff
 
@@ -28,22 +27,16 @@ COARSE = "coarse"
 """The graph of the coarse picture."""
 
 
-class SprdiffNetworks(LatentNetworks):
+class SprdiffNetworks(SearchingNetworks):
     """The networks of the `sprdiff` family on one device, for inference."""
 
-    stride = STRIDE // CELLS
-
-    def __init__(self, family: Sprdiff, graphs: Graphs) -> None:
-        super().__init__(graphs)
-        self.family = family
+    stride, noise_stride = STRIDE // CELLS, VAE_STRIDE
+    family: Sprdiff
 
     def encode(self, pixels: NDArray[np.uint8], rate: Rate, options: SprdiffEncoding) -> Stream:
-        """H x W x 3 of any size -> the stream of a quality, or of the best one within a budget;
-        where none fits it, the smallest."""
-        coder, start = SprdiffPictureCoder(self, pixels, rate), qindex_of(rate.quality)
-        if rate.budget is None:
-            return coder.stream(start)
-        return highest(coder.stream, QUALITIES - 1, rate.budget, start)[1]
+        """H x W x 3 of any size -> stream; where no quality fits the budget, the smallest. A search
+        takes torch. Raises DeviceError where there is none."""
+        return SprdiffPictureCoder(self, pixels, options, rate.regions).encoded(rate)
 
     def decode(
         self, header: Header, symbols: LatentSymbols, options: SprdiffDecoding
@@ -57,7 +50,7 @@ class SprdiffNetworks(LatentNetworks):
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
         graphs, dial = self.graphs.sized(height * width), np.array([options.fidelity], np.float32)
         name = self.drawing(options)
-        grid = None if name == COARSE else self._noise(height, width, options.seed)
+        grid = None if name == COARSE else self.noise_of(height, width, options.seed)
 
         def work(tile: Tile) -> NDArray[np.uint8]:
             told = tile.cut(symbols.latent, self.stride), tile.cut(symbols.qindex, STRIDE)
@@ -71,27 +64,23 @@ class SprdiffNetworks(LatentNetworks):
         """The coarse picture's graph, or that of so many steps."""
         return COARSE if options.fidelity == 1 else picture_name(options.steps)
 
-    def _noise(self, height: int, width: int, seed: int) -> Floats:
-        """H/16 x W/16 x C for H x W pixels; that of a seed are channels of their own."""
+    def noise_of(self, height: int, width: int, seed: int = 0) -> Floats:
+        """H/16 x W/16 x C; that of a seed are channels of their own."""
         count = self.family.config.vae.latent
         return noise(height // VAE_STRIDE, width // VAE_STRIDE, count, seed * count)
 
 
-class SprdiffPictureCoder(PictureCoder):
+class SprdiffPictureCoder(SearchingCoder):
     """One picture's latents, to be coded at any quality."""
 
-    def __init__(self, networks: SprdiffNetworks, pixels: NDArray[np.uint8], rate: Rate) -> None:
-        super().__init__(networks, pixels, rate.regions)
-        self.networks = networks
-
-    def stream(self, qindex: int) -> Stream:
-        """The stream at a quality index."""
-        y, z = self.networks.gained(self.latents, self.qindex(qindex))
-        source, codec = LatentSource(y, z, offsets=self.offsets), self.networks.family.symbol_codec
-
+    def stream(self, qindex: int, search_steps: int = 0) -> Stream:
+        """The stream at a quality index, after so many steps of a search for better symbols."""
+        y, z = self.found(self.qindex(qindex), search_steps)
+        source = LatentSource(y, z, offsets=self.offsets)
+        code = self.searching.family.symbol_codec.code_latents
         return self.written(
             SprdiffParameters(qindex).pack(),
-            lambda coder: codec.code_latents(coder, self.size, qindex, source, self.mapped)[0],
+            lambda coder: code(coder, self.size, qindex, source, self.mapped)[0],
         )
 
 

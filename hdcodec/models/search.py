@@ -2,9 +2,8 @@
 
 An encoder network gives every picture the latents that do well for pictures on average. Here those
 of one picture go down the gradient of bits + trade-off x distortion, through the decoder (Campos
-et al. 2019), with rounding as in training: `search` by the squared error of the base image,
-`search_perceptual` by what a judge says of the decoded picture. The file format knows nothing of
-either.
+et al. 2019), with rounding as in training: `search` by a squared error, `search_perceptual` by what
+a judge says of the decoded picture. The file format knows nothing of either.
 """
 
 from __future__ import annotations
@@ -19,11 +18,9 @@ from torch import Tensor
 
 from hdcodec.entropy.fixedpoint import SYMBOL_MAX
 
-from .coding import LEAST_LOG_SCALE, gaussian_bits, rounded
-from .config import STRIDE
-from .drv import DENOISING_STEPS
-from .lic import MSE_WEIGHT, Lic, common, trade_off, weighed
-from .model import HdcModel
+from .hdc.coding import LEAST_LOG_SCALE, LatentCoding, gaussian_bits, rounded
+from .hdc.lic import MSE_WEIGHT, common, weighed
+from .qualities import STRIDE
 
 RATE = 0.12
 """Of the first step, in latents; it falls linearly to a fifth."""
@@ -54,6 +51,20 @@ Judgement = Callable[[Tensor, Tensor, torch.Generator | None], Tensor]
 """(picture, original, generator of the view) -> distance of each pair."""
 
 
+@dataclass(frozen=True)
+class Space:
+    """What a search goes through: the `coding` of a family's latents with its float networks, at
+    quality indices `qindex` 1 x H/64 x W/64, where distortion counts as `factor` says, of the same
+    shape; and decoded latents 1 x latent x h x w to pictures 1 x 3 x H x W, `plain` to that whose
+    squared error counts, `drawn` to that which a judge sees."""
+
+    coding: LatentCoding
+    qindex: Tensor
+    factor: Tensor
+    plain: Callable[[Tensor], Tensor]
+    drawn: Callable[[Tensor], Tensor]
+
+
 @dataclass
 class Coding:
     """One set of symbols: `latent` decoded, `z` rounded, both with gradients; a smooth `rate` in
@@ -75,12 +86,10 @@ class Trial:
     loss: Tensor
 
 
-def search(
-    lic: Lic, x: Tensor, y: Tensor, z: Tensor, qindex: Tensor, steps: int
-) -> tuple[Tensor, Tensor]:
+def search(space: Space, x: Tensor, y: Tensor, z: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """The best latents and hyper-latents met in `steps` steps from y and z.
 
-    `x` 1 x 3 x H x W in [0, 1]; `y` gained latents 1 x latent x H/16 x W/16 and `z` hyper-latents
+    `x` 1 x 3 x H x W in [0, 1]; `y` gained latents 1 x latent x h x w and `z` hyper-latents
     1 x hyper x H/64 x W/64, unrounded; so are those returned, which round to the same symbols
     wherever means differ in the last bits. Needs gradients switched on.
     """
@@ -90,7 +99,7 @@ def search(
     optimizer = _optimizer(at, STEADY)
     best, place = None, at
     for step in range(steps + 1):
-        trial = _try(lic, x, at[0], at[1], qindex, generator)
+        trial = _try(space, x, at[0], at[1], generator)
         if best is None or trial.cost < best.cost:
             best, place, since = trial, [v.detach().clone() for v in at], 0
         else:
@@ -111,30 +120,21 @@ def search(
 
 
 def search_perceptual(
-    model: HdcModel,
-    judge: Judgement,
-    x: Tensor,
-    y: Tensor,
-    z: Tensor,
-    noise: Tensor,
-    qindex: Tensor,
-    steps: int,
+    space: Space, judge: Judgement, x: Tensor, y: Tensor, z: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
     """As `search`, for a picture of fidelity 0 that `judge` finds near, seen in another view at
-    each step; `noise` 1 x 2 * drv x H/32 x W/32 is what it is decoded with. Latents whose symbols
-    the file leaves out follow their means, so a change of those before them flips none. The first
-    latents come back where those found do not cost less."""
+    each step. Latents whose symbols the file leaves out follow their means, so a change of those
+    before them flips none. The first latents come back where those found do not cost less."""
     generator = torch.Generator("cpu").manual_seed(0)
-    usual_factor, relative = common(trade_off(qindex.float()))
+    usual_factor, relative = common(space.factor)
     weight = PERCEPTUAL_WEIGHT * float(usual_factor) * x.shape[2] * x.shape[3]
 
     def judged(coding: Coding, view: torch.Generator | None) -> Tensor:
-        picture = _decoded(model, coding.latent, qindex, noise)
-        return weight * judge(weighed(picture, relative), x, view).sum()
+        return weight * judge(weighed(space.drawn(coding.latent), relative), x, view).sum()
 
     def settled(at: list[Tensor]) -> tuple[float, Tensor, Tensor]:
         with torch.no_grad():
-            coding = _coded(model.lic, at[0], at[1], qindex, generator, silent=True)
+            coding = _coded(space, at[0], at[1], generator, silent=True)
             return coding.bits + float(judged(coding, None)), coding.latent, coding.z
 
     at = _start(y, z)
@@ -142,7 +142,7 @@ def search_perceptual(
     optimizer = _optimizer(at, PERCEPTUAL_STEADY)
     usual, best, place = math.inf, math.inf, at
     for step in range(steps):
-        coding = _coded(model.lic, at[0], at[1], qindex, generator, silent=True)
+        coding = _coded(space, at[0], at[1], generator, silent=True)
         distance = judged(coding, generator)
         cost = coding.bits + float(distance.detach())
         if cost > STRAYED * usual:
@@ -168,21 +168,9 @@ def _optimizer(at: list[Tensor], steady: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(at, betas=(0.5, 0.9), eps=steady)
 
 
-def _decoded(model: HdcModel, latent: Tensor, qindex: Tensor, noise: Tensor) -> Tensor:
-    """The picture of fidelity 0, no index kept."""
-    rows, columns = latent.shape[2:]
-    indices = torch.zeros(1, rows, columns, dtype=torch.long, device=latent.device)
-    kept = torch.zeros(1, 1, rows, columns, dtype=torch.bool, device=latent.device)
-    fidelity = torch.zeros(1, 1, 1, 1, dtype=torch.float32, device=latent.device)
-    return model.reconstruct(latent, qindex, indices, kept, noise, fidelity, DENOISING_STEPS)
-
-
-def _try(
-    lic: Lic, x: Tensor, y: Tensor, z: Tensor, qindex: Tensor, generator: torch.Generator
-) -> Trial:
-    coding = _coded(lic, y, z, qindex, generator)
-    base, _ = lic.decode(coding.latent, qindex)
-    tile_pixels, weight = STRIDE**2, SQUARED_ERROR * trade_off(qindex.float())
+def _try(space: Space, x: Tensor, y: Tensor, z: Tensor, generator: torch.Generator) -> Trial:
+    coding = _coded(space, y, z, generator)
+    base, tile_pixels, weight = space.plain(coding.latent), STRIDE**2, SQUARED_ERROR * space.factor
     loss = tile_pixels * (weight * by_tile((base.float() - x).square())).sum() + coding.rate
     error = by_tile((base.detach().float().clamp(0, 1) - x).square())
     cost = coding.bits + tile_pixels * float((weight * error).sum())
@@ -195,16 +183,14 @@ def by_tile(x: Tensor) -> Tensor:
 
 
 def _coded(
-    lic: Lic,
-    y: Tensor,
-    z: Tensor,
-    qindex: Tensor,
-    generator: torch.Generator,
-    silent: bool = False,
+    space: Space, y: Tensor, z: Tensor, generator: torch.Generator, silent: bool = False
 ) -> Coding:
-    z_scale = lic.z_scale(qindex)
-    whole = rounded(z)
-    latent, mean, y_scale = lic.parts(y, lic.entropy.hyper_features(whole, qindex), silent)
+    coding, whole = space.coding, rounded(z)
+    z_scale, hyper = (
+        coding.z_scale(space.qindex),
+        coding.entropy.hyper_features(whole, space.qindex),
+    )
+    latent, mean, y_scale = coding.parts(y, hyper, silent)
     rest = torch.where(y_scale <= LEAST_LOG_SCALE, latent - mean, y - mean) if silent else y - mean
     rate, bits = torch.zeros((), dtype=torch.float32, device=y.device), 0.0
     for symbol, value, scale in ((latent - mean, rest, y_scale), (whole, z, z_scale)):
