@@ -18,6 +18,7 @@ from metric_weights import shared_weights
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load
+from small_stages import checkpoint
 from torch import Tensor, nn
 
 from hdcodec import Codec, MissingWeightsError, info, weights
@@ -64,10 +65,6 @@ def trained(
             config=tiny_config,
         )
     return out
-
-
-def checkpoint(path: Path) -> dict[str, Any]:
-    return dict(torch.load(path, weights_only=True))
 
 
 def within(name: str, parts: tuple[str, ...]) -> bool:
