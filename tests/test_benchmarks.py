@@ -177,3 +177,13 @@ def test_a_sheet_without_names(small_cat: Image.Image, tmp_path: Path) -> None:
     assert f"{folders[1]} 3, {folders[2]} 0, neither 0; by chance as clear in 25 %" in told
     wrong = blind(*folders, sheet, "--answers", "lx")
     assert wrong.returncode == 1 and "3 answers l, r or = are needed" in wrong.stderr
+
+
+@pytest.mark.parametrize("line", ["drawing.py {file} {folder}", "parts.py {folder}"])
+def test_what_cannot_be_measured_is_told_in_one_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.pt").write_bytes(b"garbage")
+    name, *argv = line.format(file=tmp_path / "wrong.pt", folder=tmp_path).split()
+    command = [sys.executable, ROOT / "benchmarks" / name, *argv]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1

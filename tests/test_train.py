@@ -410,7 +410,7 @@ def test_photos_come_from_files_and_tars_in_order(data: Path, tmp_path: Path) ->
 
 def test_a_folder_without_photos_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no photo"):
-        Crops(read_photos(tmp_path), size=128, batch=2)
+        read_photos(tmp_path)
 
 
 # ---- export ----
