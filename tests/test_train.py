@@ -36,10 +36,11 @@ from hdcodec.train.loop import Settings, cosine
 from hdcodec.train.models import load_hdc, start_hdc
 from hdcodec.train.optimizer import Optimizer
 from hdcodec.train.restore import restore
-from hdcodec.train.run import ORDER, export_weights, prepare, train
+from hdcodec.train.run import export_weights, prepare, train
 from hdcodec.train.stages import STAGES
 
 State = dict[str, Tensor]
+ORDER = [name for name, stage in STAGES.items() if stage.model == "hdc"]
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,6 @@ from hdcodec.models.noise import noise
 
 from .config import DiffusionConfig
 
-STRIDE = 64
-"""Pixels per tile of qualities: sides of pictures are multiples of this."""
-
 SIGMA = 0.7
 """Deviation of the noise at the start, where latents have deviation 1: about that of what the
 coarse estimate misses, so that noise and sample are of one size and a step has little to scale."""
