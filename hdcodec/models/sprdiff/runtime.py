@@ -68,7 +68,7 @@ class SprdiffNetworks(LatentNetworks):
         return assemble((height, width), self.area, 1, work)
 
     def _noise(self, height: int, width: int, seed: int) -> Floats:
-        """H/16 x W/16 x C for H x W pixels; that of a seed are channels of their own."""
+        """H/16 x W/16 x C for H x W pixels; every seed has C channels of its own of one noise."""
         count = self.family.config.vae.latent
         numbers = noise(height // VAE_STRIDE, width // VAE_STRIDE, (seed + 1) * count)
         return numbers[:, :, seed * count :]
