@@ -39,6 +39,8 @@ def run(folder: Path, workers: int) -> tuple[float, float]:
         busy: Counter[str] = Counter()
         for row in map(json.loads, report.read_text().splitlines()):
             busy[row["worker"]] += row["seconds"]
+    if not busy:
+        raise click.ClickException(f"no pictures in {folder}")
     return whole, max(busy.values())
 
 

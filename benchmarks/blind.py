@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import click
 import numpy as np
+from measuring import run_command
 from PIL import Image
 
 from hdcodec.eval import picture_files
@@ -129,4 +130,4 @@ def counted(key: dict[str, list[str]], answers: str, names: tuple[str, str]) -> 
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from measuring import machine, table
+from measuring import machine, run_command, table
 
 from hdcodec import Codec
 from hdcodec.eval import picture_files
@@ -84,4 +84,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from labelled import find_pictures, read_labels
+from measuring import run_command
 from PIL import Image
 
 from hdcodec.detect import FACE, Box, centerface, dbnet
@@ -61,7 +62,7 @@ class Result(NamedTuple):
     """Per picture."""
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -81,7 +82,6 @@ def main() -> int:
                 print(f"left out: {name}: {error}", file=sys.stderr)
                 continue
             print(row(f"{kind}: {name}", measure(find, kind, pictures, labels)), flush=True)
-    return 0
 
 
 def row(name: str, result: Result) -> str:
@@ -221,4 +221,4 @@ def overlap(one: Any, other: Any) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

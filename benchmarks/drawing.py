@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 import torch
-from measuring import table
+from measuring import run_command, table
 from PIL import Image
 from reconstruction import centre
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from hdcodec.models.hdc.config import STRIDE
 from hdcodec.models.hdc.lic import uniform
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.options import qindex_of
+from hdcodec.models.qualities import qindex_of
 from hdcodec.perceptual import find_dists, find_lpips, find_wasserstein
 from hdcodec.train.data import read_photos
 from hdcodec.train.models import start_hdc
@@ -123,4 +123,4 @@ def line(quality: float, row: str, values: list[list[float]]) -> dict[str, objec
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

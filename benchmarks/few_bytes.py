@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from measuring import table
+from measuring import run_command, table
 from packets import middle
 from PIL import Image
 
@@ -109,4 +109,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

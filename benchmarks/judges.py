@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from measuring import machine
+from measuring import machine, run_command
 
 from hdcodec.eval import Report, Store, own_curves, picture_files, rival_curves, run
 
@@ -48,4 +48,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from hdcodec import HdcError
+
 LABELS = Path(__file__).parent / "labels.json"
 
 
@@ -22,7 +24,7 @@ def read_labels() -> dict[str, Any]:
 
 
 def find_pictures(folders: Iterable[Path], names: set[str]) -> dict[str, Any]:
-    """The labelled pictures that are there: pixels by name."""
+    """The labelled pictures that are there: pixels by name. Raises HdcError where there is none."""
     found: dict[str, Any] = {}
     for path in (path for folder in folders for path in sorted(folder.rglob("*"))):
         if path.name in names:
@@ -33,6 +35,8 @@ def find_pictures(folders: Iterable[Path], names: set[str]) -> dict[str, Any]:
                     name = Path(member.name).name
                     if name in names and (file := tar.extractfile(member)) is not None:
                         found[name] = pixels(io.BytesIO(file.read()))
+    if not found:
+        raise HdcError("no labelled picture is in the folders")
     return found
 
 

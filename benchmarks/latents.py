@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from measuring import table
+from measuring import run_command, table
 from PIL import Image
 from torch import Tensor
 
@@ -127,4 +127,4 @@ def judged_row(title: str, found: list[list[float]]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,4 +1,5 @@
-"""What the benchmarks share: work in processes of its own, its seconds and memory, tables."""
+"""What the benchmarks share: errors in one line, work in processes of its own, its seconds and
+memory, tables."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +16,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from hdcodec import HdcError
+
 THREADS = ("OMP_WAIT_POLICY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 WITHOUT = (*THREADS, "PYTHONDONTWRITEBYTECODE")
 """Variables that processes are timed without: an installation has its modules compiled."""
+
+
+def run_command(main: Callable[[], object]) -> None:
+    """Run a benchmark's command line; a file or folder that will not do ends it in one line."""
+    try:
+        main()
+    except (HdcError, OSError, ValueError) as error:
+        sys.exit(f"Error: {error}")
 
 
 def apart(function: Callable[..., Any], *arguments: object) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from measuring import table
+from measuring import run_command, table
 from PIL import Image
 
 from hdcodec import Codec, TargetError, TruncatedError
@@ -89,4 +89,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -24,7 +24,7 @@ import click
 import numpy as np
 import torch
 from latents import FIDELITIES, JUDGED, bits, cut, hdc_pictures, judged_row, padded
-from measuring import table
+from measuring import run_command, table
 from PIL import Image
 from torch import Tensor
 
@@ -176,4 +176,4 @@ def middle(picture: Image.Image) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 import torch
+from measuring import run_command, table
 from torch import Tensor
 
 from hdcodec.models.sprdiff.vae import STRIDE, Vae
@@ -57,8 +58,8 @@ def main(
             drawn = torch.randn(z.shape, generator=generator).to(device)
             rows.append([measured(model, judges, x, z + s * drawn) for s in strengths])
         latents.append(z[0].flatten(1))
-    for line in table(strengths, torch.tensor(rows).mean(0)):
-        click.echo(line)
+    means = torch.tensor(rows).mean(0).tolist()
+    click.echo(table([line(s, *values) for s, values in zip(strengths, means, strict=True)]))
     spread = torch.cat(latents, 1).std(1)
     click.echo(
         f"\n{len(rows)} pictures; deviation of the channels {spread.mean():.2f}, "
@@ -89,13 +90,11 @@ def measured(model: Vae, judges: Judges, x: Tensor, z: Tensor) -> list[float]:
     return [float(-10 * error.log10()), *(float(judge(picture, x)) for judge in judges)]
 
 
-def table(strengths: list[float], means: Tensor) -> list[str]:
-    """The lines of a Markdown table; `means` strengths x 3."""
-    lines = ["| noise | PSNR | LPIPS-Alex | DISTS |", "|---|---|---|---|"]
-    for strength, (psnr, lpips, dists) in zip(strengths, means.tolist(), strict=True):
-        lines.append(f"| {strength:g} | {psnr:.2f} | {lpips:.3f} | {dists:.3f} |")
-    return lines
+def line(noise: float, psnr: float, lpips: float, dists: float) -> dict[str, object]:
+    """A line of the table."""
+    judged = {"PSNR": f"{psnr:.2f}", "LPIPS-Alex": f"{lpips:.3f}", "DISTS": f"{dists:.3f}"}
+    return {"noise": f"{noise:g}", **judged}
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 import numpy as np
 from labelled import find_pictures, read_labels
-from measuring import machine, table
+from measuring import machine, run_command, table
 from PIL import Image
 
 from hdcodec import Codec
@@ -157,4 +157,4 @@ def _means(rows: list[Values]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

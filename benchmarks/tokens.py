@@ -22,14 +22,13 @@ from typing import get_args
 import click
 import numpy as np
 import torch
-from measuring import table
-from reconstruction import centre
+from measuring import run_command, table
+from reconstruction import Judges, centre, load_judges
 from torch import Tensor
 
 from hdcodec.models.hdc.config import STRIDE
 from hdcodec.models.hdc.lic import MSE_WEIGHT, uniform
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, ResidualTokens
-from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train.data import read_photos
 from hdcodec.train.tokens import Beside, Vectors, load_beside, load_tokens, spoken
 
@@ -39,8 +38,6 @@ TOLD = get_args(Vectors)
 TITLES = dict(zip(TOLD, ("none", "guessed", "sent"), strict=True))
 SCORE, ALIKE = 1, 2
 """Columns of what is measured, after the bits per pixel."""
-
-Judges = tuple[LPIPS, DISTS]
 
 
 @click.command()
@@ -63,7 +60,7 @@ def main(
     """Print the table of the pictures in FOLDER."""
     frozen = load_beside("cpu")
     model = load_tokens(KINDS[kind], checkpoint, frozen.hdc).eval()
-    judges = find_lpips("alex", metric_weights).eval(), find_dists(metric_weights).eval()
+    judges = load_judges(metric_weights, "cpu")
     steps = [int(q) for q in qualities.split(",")]
     photos = read_photos(folder, smallest=STRIDE, limit=limit)
     found = [measured(model, frozen, judges, centre(p, side, STRIDE), steps) for p in photos]
@@ -130,4 +127,4 @@ def worth(curve: np.ndarray, bpp: float, value: float) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.resources import as_file, files
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from command import Hdc, Run
@@ -21,6 +21,8 @@ from hdcodec.models.hdc.config import Config
 
 if TYPE_CHECKING:
     from hdcodec.models.hdc.model import HdcModel
+    from hdcodec.train.codec import Encoders
+    from hdcodec.train.data import Crops
 
 # A machine with other work to do is slow, not wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -161,6 +163,40 @@ def tiny_hdc(tiny_config: Config) -> "HdcModel":
 
     torch.manual_seed(0)
     return HdcModel(tiny_config)
+
+
+@pytest.fixture
+def encoders(tiny_hdc: "HdcModel") -> "Encoders":
+    """Those of the sprdiff family, untrained."""
+    from small_stages import small_encoders
+
+    return small_encoders(tiny_hdc)
+
+
+@pytest.fixture
+def crops(data: Path) -> "Crops":
+    from hdcodec.train.data import Crops, read_photos
+
+    return Crops(read_photos(data), size=64, batch=4)
+
+
+@pytest.fixture
+def stage_options(
+    data: Path,
+    random_weights: Path,
+    encoders: "Encoders",
+    tiny_hdc: "HdcModel",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Any]:
+    """Of a small stage of the sprdiff family behind the untrained encoders: the checkpoints that it
+    names need not be there."""
+    from small_stages import beside
+
+    beside(encoders, tiny_hdc, monkeypatch)
+    files = {name: tmp_path / f"{name}.pt" for name in ("vae", "semantic", "codec")}
+    shared = {"minutes": 10, "batch": 4, "crop": 64, "data": data, "out": tmp_path}
+    return shared | files | {"metric_weights": random_weights}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from hdcodec.models.hdc.config import DecoderConfig
 from hdcodec.models.hdc.model import HdcModel
@@ -21,6 +22,7 @@ from hdcodec.models.sprdiff.config import (
 from hdcodec.models.sprdiff.semantic import SemanticEncoder
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.train.codec import Encoders
+from hdcodec.train.loop import Loss
 from hdcodec.train.run import train
 
 VAE_SIZES = VaeConfig(8, 8, 1, 16, 1, 8, 1, 1)
@@ -81,10 +83,23 @@ def beside(encoders: Encoders, hdc: HdcModel, patch: pytest.MonkeyPatch) -> None
     patch.setattr("hdcodec.train.codec.load_student", lambda _: student)
 
 
-def stage_options(out: Path) -> dict[str, Any]:
-    """Of a small stage whose networks are loaded from files that need not be there."""
-    files = {name: out / f"{name}.pt" for name in ("vae", "semantic", "codec")}
-    return {"minutes": 10, "batch": 4, "crop": 64, "out": out} | files
+def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    """The parts of a model, by the first words of names, of which some tensor differs."""
+    return {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
+
+
+def losses(model: torch.nn.Module, loss: Loss, batch: Tensor, steps: int, lr: float) -> list[float]:
+    """Before each of some steps of AdamW that see the same batch and the same random numbers."""
+    optimizer, found = torch.optim.AdamW(model.parameters(), lr), []
+    for _ in range(steps):
+        torch.manual_seed(0)
+        total, figures = loss(batch, 0.5, generator(1))
+        found.append(float(total.detach()))
+        assert all(bool(value.isfinite()) for value in figures.values())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    return found
 
 
 def resumed(stage: str, options: dict[str, Any], **first: Any) -> tuple[dict[str, Any], ...]:

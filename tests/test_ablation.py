@@ -1,11 +1,11 @@
 """research/ablation.py: what it switches off does something, and nothing is left switched off."""
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from command import script
 from PIL import Image
 
 from hdcodec import Codec
@@ -16,9 +16,7 @@ PARTS = ("fusion", "drv", "guidance", "vq", "predictor", "correction", "texture"
 
 @pytest.fixture(scope="module")
 def ablation() -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "research")
-        return importlib.import_module("ablation")
+    return script("research/ablation.py")
 
 
 @pytest.fixture(scope="module")

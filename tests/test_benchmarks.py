@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import script
 from PIL import Image
 
 from hdcodec import TargetError
@@ -86,11 +86,7 @@ def test_only_codecs_that_were_asked_for(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def figures() -> Any:
-    spec = spec_from_file_location("make_figures", DOCS / "make_figures.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("docs/make_figures.py")
 
 
 def as_jpeg(figures: Any, image: Image.Image, quality: int) -> Any:
@@ -151,8 +147,8 @@ def test_plots_of_points(tmp_path: Path, name: str, codec: str) -> None:
         for image in "ab" for setting in (10, 50)
     ]  # fmt: skip
     (tmp_path / "points.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    script, out = DOCS / f"make_{name}.py", tmp_path / "plot.png"
-    subprocess.run([sys.executable, script, tmp_path / "points.jsonl", out], check=True)
+    plotter, out = DOCS / f"make_{name}.py", tmp_path / "plot.png"
+    subprocess.run([sys.executable, plotter, tmp_path / "points.jsonl", out], check=True)
     with Image.open(out) as plot:
         assert len(plot.convert("L").getcolors() or []) > 10
 
@@ -181,3 +177,13 @@ def test_a_sheet_without_names(small_cat: Image.Image, tmp_path: Path) -> None:
     assert f"{folders[1]} 3, {folders[2]} 0, neither 0; by chance as clear in 25 %" in told
     wrong = blind(*folders, sheet, "--answers", "lx")
     assert wrong.returncode == 1 and "3 answers l, r or = are needed" in wrong.stderr
+
+
+@pytest.mark.parametrize("line", ["drawing.py {file} {folder}", "parts.py {folder}"])
+def test_what_cannot_be_measured_is_told_in_one_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.pt").write_bytes(b"garbage")
+    name, *argv = line.format(file=tmp_path / "wrong.pt", folder=tmp_path).split()
+    command = [sys.executable, ROOT / "benchmarks" / name, *argv]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1

@@ -84,7 +84,7 @@ class Recorded:
     """A coder that keeps what it read."""
 
     def __init__(self, coder: Decoder | PrefixDecoder) -> None:
-        self.coder, self.seen, self.encoding = coder, [], False
+        self.coder, self.seen = coder, []
 
     @property
     def ended(self) -> bool:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from command import script
 from PIL import Image
 from small_sprdiff import untrained
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-    for name in ("parts", "latents", "measuring"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return __import__("parts")
+def parts() -> ModuleType:
+    return script("benchmarks/parts.py")
 
 
 def test_each_row_is_another_picture_within_the_rate(parts: ModuleType, face: Image.Image) -> None:

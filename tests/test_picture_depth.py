@@ -11,7 +11,7 @@ from PIL import Image
 from hdcodec import ImageError
 from hdcodec.images import from_pil, load
 
-SIZE = WIDTH, HEIGHT = (16, 8)
+WIDTH, HEIGHT = 16, 8
 RAMP = np.linspace(0, 65_535, WIDTH * HEIGHT).round().astype(np.uint16).reshape(HEIGHT, WIDTH)
 
 

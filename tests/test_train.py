@@ -18,6 +18,7 @@ from metric_weights import shared_weights
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load
+from small_stages import checkpoint
 from torch import Tensor, nn
 
 from hdcodec import Codec, MissingWeightsError, info, weights
@@ -35,10 +36,11 @@ from hdcodec.train.loop import Settings, cosine
 from hdcodec.train.models import load_hdc, start_hdc
 from hdcodec.train.optimizer import Optimizer
 from hdcodec.train.restore import restore
-from hdcodec.train.run import ORDER, export_weights, prepare, train
+from hdcodec.train.run import export_weights, prepare, train
 from hdcodec.train.stages import STAGES
 
 State = dict[str, Tensor]
+ORDER = [name for name, stage in STAGES.items() if stage.model == "hdc"]
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +66,6 @@ def trained(
             config=tiny_config,
         )
     return out
-
-
-def checkpoint(path: Path) -> dict[str, Any]:
-    return dict(torch.load(path, weights_only=True))
 
 
 def within(name: str, parts: tuple[str, ...]) -> bool:
@@ -413,7 +411,7 @@ def test_photos_come_from_files_and_tars_in_order(data: Path, tmp_path: Path) ->
 
 def test_a_folder_without_photos_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no photo"):
-        Crops(read_photos(tmp_path), size=128, batch=2)
+        read_photos(tmp_path)
 
 
 # ---- export ----

@@ -1,7 +1,6 @@
 """The codec of the sprdiff family: its latents, and the stage that trains them."""
 
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +8,20 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from command import script
 from PIL import Image
 from small_stages import (
     SAMPLER_SIZES,
     SIZES,
     VAE_SIZES,
-    beside,
+    changed,
     checkpoint,
     generator,
+    losses,
     resumed,
     small_codec,
-    small_encoders,
-    stage_options,
 )
+from torch import Tensor
 
 from hdcodec.entropy.context import FourParts
 from hdcodec.entropy.intnet import IntNet
@@ -42,13 +42,6 @@ from hdcodec.train.from_hdc import REFERENCE, codes_of, decoded, decoder_of, gai
 from hdcodec.train.latents import CachedLatents
 from hdcodec.train.run import train
 
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def encoders(tiny_hdc: HdcModel) -> codec.Encoders:
-    return small_encoders(tiny_hdc)
-
 
 @pytest.fixture
 def model() -> LatentCodec:
@@ -56,18 +49,15 @@ def model() -> LatentCodec:
 
 
 @pytest.fixture
-def options(
-    data: Path,
-    random_weights: Path,
-    encoders: codec.Encoders,
-    tiny_hdc: HdcModel,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> dict[str, Any]:
+def options(stage_options: dict[str, Any]) -> dict[str, Any]:
     """Of a small stage `codec`."""
-    beside(encoders, tiny_hdc, monkeypatch)
-    named = {"data": data, "metric_weights": random_weights, "config": SIZES, "views": 1}
-    return named | stage_options(tmp_path)
+    return stage_options | {"config": SIZES, "views": 1}
+
+
+@pytest.fixture
+def batch(crops: Crops, encoders: codec.Encoders) -> Tensor:
+    """What the stage sees of crops."""
+    return CachedLatents(crops, encoders, views=1)(0)
 
 
 def seen(rows: int = 8, columns: int = 4, count: int = 2) -> TripleFeatures:
@@ -193,19 +183,9 @@ def test_a_decoder_feels_what_changes_its_picture() -> None:
     torch.testing.assert_close(felt.mean(), torch.tensor(1.0))
 
 
-def test_steps_lower_the_loss(data: Path, encoders: codec.Encoders) -> None:
-    crops = Crops(read_photos(data), size=64, batch=4)
+def test_steps_lower_the_loss(crops: Crops, encoders: codec.Encoders, batch: Tensor) -> None:
     model = codec.start_codec(None, SIZES, crops, encoders)
-    batch = CachedLatents(crops, encoders, views=1)(0)
-    loss = codec.codec_loss(model, None, None, encoders)
-    optimizer, found = torch.optim.AdamW(model.parameters(), 2e-3), []
-    for _ in range(12):
-        total, figures = loss(batch, 0.5, generator(1))
-        found.append(float(total.detach()))
-        assert all(bool(value.isfinite()) for value in figures.values())
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
+    found = losses(model, codec.codec_loss(model, None, None, encoders), batch, 12, 2e-3)
     assert found[-1] < 0.9 * found[0]
     silent = {name for name, p in model.named_parameters() if p.grad is None}
     assert silent == {
@@ -216,9 +196,8 @@ def test_steps_lower_the_loss(data: Path, encoders: codec.Encoders) -> None:
 
 
 def test_what_the_semantic_head_teaches_can_be_left_out(
-    data: Path, encoders: codec.Encoders, model: LatentCodec
+    batch: Tensor, encoders: codec.Encoders, model: LatentCodec
 ) -> None:
-    batch = CachedLatents(Crops(read_photos(data), size=64, batch=4), encoders, views=1)(0)
     for without, silent in (((), False), ((PARTS[3],), True)):
         model.zero_grad()
         model.used.copy_(used(without))
@@ -228,10 +207,9 @@ def test_what_the_semantic_head_teaches_can_be_left_out(
 
 
 def test_what_the_pixel_head_teaches_can_be_left_out(
-    data: Path, encoders: codec.Encoders, model: LatentCodec
+    batch: Tensor, encoders: codec.Encoders, model: LatentCodec
 ) -> None:
     """Then hdc's latents may be others."""
-    batch = CachedLatents(Crops(read_photos(data), size=64, batch=4), encoders, views=1)(0)
     for without, same in (((), False), ((PARTS[4],), True)):
         model.used.copy_(used(without))
         totals = []
@@ -245,9 +223,8 @@ def test_what_the_pixel_head_teaches_can_be_left_out(
 
 
 def test_entropy_networks_learn_first(
-    data: Path, encoders: codec.Encoders, model: LatentCodec
+    batch: Tensor, encoders: codec.Encoders, model: LatentCodec
 ) -> None:
-    batch = CachedLatents(Crops(read_photos(data), size=64, batch=4), encoders, views=1)(0)
     total, figures = codec.rate_loss(model, None, None, encoders)(batch, 0.0, generator())
     total.backward()
     assert all(p.grad is not None for p in model.hyper_analysis.parameters())
@@ -282,11 +259,10 @@ def test_the_same_seed_trains_the_same(options: dict[str, Any], tmp_path: Path) 
 # ---- what it begins with ----
 
 
-def test_a_codec_begins_with_latents_of_hdc(data: Path, encoders: codec.Encoders) -> None:
+def test_a_codec_begins_with_latents_of_hdc(crops: Crops, encoders: codec.Encoders) -> None:
     """As many latents as hdc has in four positions lose nothing of them, and the coarse picture is
     hdc's; half as many lose what varies least."""
-    lic, crops = encoders.lic, Crops(read_photos(data), size=64, batch=4)
-    x, qindex = crops(0), torch.full((4, 1, 1), 120)
+    lic, x, qindex = encoders.lic, crops(0), torch.full((4, 1, 1), 120)
     features = encoders.encode(x)
     wanted, missed = lic.analysis(x), []
     for latent in (32, 16):
@@ -346,18 +322,14 @@ def test_a_diffusion_is_given_what_files_say(encoders: codec.Encoders, model: La
 
 
 def test_a_diffusion_learns_behind_a_codec(
-    options: dict[str, Any], model: LatentCodec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], model: LatentCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hdcodec.train.coded.load_codec", lambda _: model)
-    behind = options | {"config": SAMPLER_SIZES}
-    train("diffuse", max_steps=2, sigma=0.5, **behind)
-    first = checkpoint(tmp_path / "diffuse.pt")["average"]
-    with Image.open(tmp_path / "diffuse.png") as sheet:
+    first, second = resumed("diffuse", options | {"config": SAMPLER_SIZES}, sigma=0.5)
+    assert first["average"]["sigma"] == 0.5
+    assert changed(first["average"], second["average"]) == {"denoiser"}
+    with Image.open(options["out"] / "diffuse.png") as sheet:
         assert sheet.size == (6 * 256, 256)
-    train("diffuse", max_steps=3, resume=True, **behind)
-    after = checkpoint(tmp_path / "diffuse.pt")["average"]
-    changed = {k.split(".")[0] for k, v in after.items() if not torch.equal(v, first[k])}
-    assert first["sigma"] == 0.5 and changed == {"denoiser"}
 
 
 # ---- the table ----
@@ -370,8 +342,7 @@ def test_the_table_has_hdc_beside_the_codec(
     random_weights: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    latents = import_module("latents")
+    latents = script("benchmarks/latents.py")
     monkeypatch.setattr(latents, "load_encoders", lambda *_: encoders)
     monkeypatch.setattr(latents, "load_codec", lambda _: model)
     line = f"{data} {data} --vae {data} --semantic {data} --qualities 150 --limit 1"

@@ -9,13 +9,12 @@ from PIL import Image
 from small_stages import (
     ALL_SIZES,
     SAMPLER_SIZES,
-    beside,
+    changed,
     checkpoint,
     generator,
+    losses,
     resumed,
     small_codec,
-    small_encoders,
-    stage_options,
 )
 from torch import Tensor
 
@@ -23,26 +22,21 @@ from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train import diffuse, finish
-from hdcodec.train.data import Crops, read_photos
+from hdcodec.train.codec import Encoders
+from hdcodec.train.data import Crops
 from hdcodec.train.draws import normal
 from hdcodec.train.restore import restore_sprdiff
 from hdcodec.train.run import train
 from hdcodec.train.stages import STAGES
 from hdcodec.weights import read_folder
 
-ROOT = Path(__file__).parents[1]
 PARTS = {"codec", "sampler", "decoder"}
 
 
 @pytest.fixture
-def frozen(tiny_hdc: HdcModel, monkeypatch: pytest.MonkeyPatch) -> finish.Begun:
+def frozen(encoders: Encoders, tiny_hdc: HdcModel, monkeypatch: pytest.MonkeyPatch) -> finish.Begun:
     monkeypatch.setattr("hdcodec.train.finish.restore", lambda _: tiny_hdc)
-    return finish.Begun(small_encoders(tiny_hdc), small_codec(), None)
-
-
-@pytest.fixture
-def crops(data: Path) -> Crops:
-    return Crops(read_photos(data), size=64, batch=4)
+    return finish.Begun(encoders, small_codec(), None)
 
 
 @pytest.fixture
@@ -63,29 +57,18 @@ def judges(random_weights: Path) -> tuple[LPIPS, DISTS]:
 
 @pytest.fixture
 def options(
-    data: Path,
-    random_weights: Path,
-    tiny_hdc: HdcModel,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    stage_options: dict[str, Any], tiny_hdc: HdcModel, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     """Of a small stage that begins with untrained networks."""
-    beside(small_encoders(tiny_hdc), tiny_hdc, monkeypatch)
     monkeypatch.setattr("hdcodec.train.finish.load_codec", lambda _: small_codec())
     monkeypatch.setattr("hdcodec.train.finish.restore", lambda _: tiny_hdc)
-    named = {"data": data, "metric_weights": random_weights, "config": ALL_SIZES}
-    return named | stage_options(tmp_path)
+    return stage_options | {"config": ALL_SIZES}
 
 
 def given(model: finish.PictureCodec, frozen: finish.Begun, x: Tensor) -> Reconstructed:
     """What files of a middling quality say."""
     _, rebuilt = model.codec(frozen.encoders.encode(x), torch.full((len(x), 1, 1), 100))
     return rebuilt.given
-
-
-def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
-    """The parts that differ."""
-    return {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
 
 
 def test_all_but_the_encoders_learns(
@@ -167,16 +150,7 @@ def test_steps_lower_the_loss(
     crops: Crops,
     judges: tuple[LPIPS, DISTS],
 ) -> None:
-    loss = finish.finish_loss(model, *judges, frozen)
-    optimizer, found, batch = torch.optim.AdamW(model.parameters(), 2e-3), [], crops(0)
-    for _ in range(8):
-        torch.manual_seed(0)
-        total, figures = loss(batch, 0.5, generator(1))
-        found.append(float(total.detach()))
-        assert all(bool(value.isfinite()) for value in figures.values())
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
+    found = losses(model, finish.finish_loss(model, *judges, frozen), crops(0), 8, 2e-3)
     assert found[-1] < 0.95 * found[0]
 
 

@@ -1,34 +1,19 @@
 """The semantic encoder of the sprdiff family, its teacher, and the stage that trains it."""
 
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
+from command import script
 from PIL import Image
+from small_stages import STUDENT, changed, checkpoint, generator, resumed
 from torch import Tensor
 
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.sprdiff.config import (
-    SemanticConfig,
-)
+from hdcodec.models.sprdiff.config import SemanticConfig
 from hdcodec.train import semantic
-from hdcodec.train.run import train
 from hdcodec.train.teacher import BLOCKS, Teacher, load_teacher
-
-ROOT = Path(__file__).parents[1]
-STUDENT = SemanticConfig(features=8, width=8, depth=1)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def checkpoint(path: Path) -> dict[str, Any]:
-    return dict(torch.load(path, weights_only=True))
 
 
 def lite0(seed: int = 0) -> dict[str, Tensor]:
@@ -80,10 +65,7 @@ def test_a_normalisation_is_part_of_the_convolution_before_it() -> None:
 
 
 def test_a_teacher_is_read_whole_or_in_part(teacher_file: Path, tmp_path: Path) -> None:
-    spec = spec_from_file_location("pieces", ROOT / "research" / "gpu" / "pieces.py")
-    assert spec is not None and spec.loader is not None
-    pieces: ModuleType = module_from_spec(spec)
-    spec.loader.exec_module(pieces)
+    pieces = script("research/gpu/pieces.py")
     part, x = tmp_path / "part.pt", torch.rand(1, 3, 32, 32, generator=generator())
     line = f"teacher {teacher_file} {part}"
     CliRunner().invoke(pieces.main, line, catch_exceptions=False)
@@ -128,17 +110,12 @@ def test_the_stage_semantic_learns_and_is_resumed(
     monkeypatch.setattr(semantic, "MEASURED", 8)
     options = {"data": data, "metric_weights": random_weights, "teacher": teacher_file}
     options |= {"minutes": 10, "batch": 4, "crop": 48, "config": STUDENT, "out": tmp_path}
-    train("semantic", max_steps=1, **options)
-    first = checkpoint(tmp_path / "semantic.pt")
+    first, second = resumed("semantic", options)
     assert torch.equal(
         first["model"]["encoder.analysis.net.1.0.depth.weight"].sign(),
         tiny_hdc.lic.analysis.state_dict()["net.1.0.depth.weight"].sign(),
     )
-    train("semantic", max_steps=2, resume=True, **options)
-    second = checkpoint(tmp_path / "semantic.pt")
-    assert (first["step"], second["step"]) == (1, 2)
     assert torch.equal(first["model"]["into"], second["average"]["into"])
-    changed = {k for k, v in second["model"].items() if not torch.equal(v, first["model"][k])}
-    assert changed and all(name.startswith("encoder.") for name in changed)
+    assert changed(first["model"], second["model"]) == {"encoder"}
     with Image.open(tmp_path / "semantic.png") as sheet:
         assert sheet.size == (5 * 256, 256)

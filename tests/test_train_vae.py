@@ -1,14 +1,14 @@
 """The first stage of the sprdiff family: its VAE, how it begins, and what training does to it."""
 
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
+from command import script
 from PIL import Image
+from small_stages import VAE_SIZES, checkpoint, losses
 from torch import Tensor
 
 from hdcodec import weights
@@ -22,55 +22,24 @@ from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.restore import restore
 from hdcodec.train.run import train
 
-ROOT = Path(__file__).parents[1]
-
-
-def script(path: str) -> ModuleType:
-    """A script of the repository as a module."""
-    spec = spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def sizes() -> VaeConfig:
-    """Those of `tiny_config` with as many latents."""
-    return VaeConfig(
-        latent=8,
-        encoder_width=8,
-        encoder_depth=1,
-        decoder_width=16,
-        decoder_depth=1,
-        detail_width=8,
-        detail_depth=1,
-        head_depth=1,
-    )
-
 
 @pytest.fixture
 def options(
     data: Path,
     random_weights: Path,
     tiny_config: HdcConfig,
-    sizes: VaeConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, Any]:
     """Options of a small stage that begins with an untrained model of the hdc family."""
     monkeypatch.setattr("hdcodec.train.vae.restore", lambda _: HdcModel(tiny_config))
     monkeypatch.setattr("hdcodec.train.vae.MEASURED", 8)
-    shared = {"minutes": 10, "batch": 2, "crop": 48, "config": sizes, "out": tmp_path}
+    shared = {"minutes": 10, "batch": 2, "crop": 48, "config": VAE_SIZES, "out": tmp_path}
     return shared | {"data": data, "metric_weights": random_weights}
 
 
 def crops(data: Path, size: int = 48) -> Crops:
     return Crops(read_photos(data), size=size, batch=4)
-
-
-def checkpoint(path: Path) -> dict[str, Any]:
-    return dict(torch.load(path, weights_only=True))
 
 
 def error(a: Tensor, b: Tensor) -> float:
@@ -80,10 +49,10 @@ def error(a: Tensor, b: Tensor) -> float:
 # ---- networks ----
 
 
-def test_latents_are_a_sixteenth_of_each_side(sizes: VaeConfig) -> None:
-    model, x = Vae(sizes).eval(), torch.rand(2, 3, 48, 80)
+def test_latents_are_a_sixteenth_of_each_side() -> None:
+    model, x = Vae(VAE_SIZES).eval(), torch.rand(2, 3, 48, 80)
     z = model.encode(x)
-    assert z.shape == (2, sizes.latent, 3, 5)
+    assert z.shape == (2, VAE_SIZES.latent, 3, 5)
     assert model.decode(z).shape == x.shape
     assert torch.equal(model(x), model.decode(z))
     assert not torch.equal(model(x, torch.ones_like(z)), model(x))
@@ -128,12 +97,12 @@ def test_a_hadamard_matrix_needs_a_power_of_two() -> None:
 
 
 def test_a_bottleneck_as_wide_as_the_latents_changes_nothing(
-    data: Path, tiny_config: HdcConfig, sizes: VaeConfig
+    data: Path, tiny_config: HdcConfig
 ) -> None:
     hdc, x = HdcModel(tiny_config).eval(), crops(data)(0)
     with torch.no_grad():
         base, _ = hdc.lic.synthesis(hdc.lic.analysis(x))
-        same = vae.from_hdc(hdc, crops(data), sizes).eval()(x)
+        same = vae.from_hdc(hdc, crops(data), VAE_SIZES).eval()(x)
     assert torch.allclose(same, base, atol=1e-3)
 
 
@@ -167,20 +136,12 @@ def test_noise_is_of_random_strength() -> None:
     assert ((drawn.mean((0, 2, 3, 4)) - 0.225).abs() < 0.05).all()
 
 
-def test_a_step_lowers_the_loss(data: Path, random_weights: Path, sizes: VaeConfig) -> None:
-    model, x = Vae(sizes), crops(data)(0)
+def test_a_step_lowers_the_loss(data: Path, random_weights: Path) -> None:
+    model = Vae(VAE_SIZES)
     lpips, dists = find_lpips("alex", random_weights), find_dists(random_weights)
     loss = vae.vae_loss(model, lpips.requires_grad_(False), dists.requires_grad_(False))
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
-    losses = []
-    for _ in range(2):
-        total, figures = loss(x, 0.5, torch.Generator().manual_seed(1))
-        losses.append(float(total.detach()))
-        assert all(bool(value.isfinite()) for value in figures.values())
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-    assert losses[1] < losses[0]
+    first, second = losses(model, loss, crops(data)(0), 2, 1e-3)
+    assert second < first
     assert all(p.grad is not None for p in model.parameters())
 
 
@@ -232,9 +193,7 @@ def test_a_checkpoint_in_pieces_is_resumed(options: dict[str, Any], tmp_path: Pa
     assert checkpoint(joined)["step"] == 3
 
 
-def test_the_average_alone_is_a_start(
-    options: dict[str, Any], sizes: VaeConfig, tmp_path: Path
-) -> None:
+def test_the_average_alone_is_a_start(options: dict[str, Any], tmp_path: Path) -> None:
     train("vae", max_steps=1, **options)
     pieces, out = script("research/gpu/pieces.py"), tmp_path / "start.pt"
     CliRunner().invoke(pieces.main, f"start {tmp_path / 'vae.pt'} {out}", catch_exceptions=False)
@@ -242,17 +201,17 @@ def test_the_average_alone_is_a_start(
     for line in (f"split --average {tmp_path / 'vae.pt'} {few}", f"join {few} {few / 'vae.pt'}"):
         CliRunner().invoke(pieces.main, line, catch_exceptions=False)
     (few / "vae.pt").rename(joined)
-    whole = vae.load_vae(tmp_path / "vae.pt", sizes).state_dict()
-    for model in (vae.load_vae(out, sizes), vae.load_vae(joined, sizes)):
+    whole = vae.load_vae(tmp_path / "vae.pt", VAE_SIZES).state_dict()
+    for model in (vae.load_vae(path, VAE_SIZES) for path in (out, joined)):
         for name, tensor in model.state_dict().items():
             assert torch.equal(tensor, whole[name].half().float()), name
 
 
 def test_the_table_has_a_line_for_each_noise(
-    data: Path, random_weights: Path, sizes: VaeConfig, monkeypatch: pytest.MonkeyPatch
+    data: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reconstruction = script("benchmarks/reconstruction.py")
-    monkeypatch.setattr(reconstruction, "load_vae", lambda path: Vae(sizes))
+    monkeypatch.setattr(reconstruction, "load_vae", lambda path: Vae(VAE_SIZES))
     line = f"{data} {data} --metric-weights {random_weights} --noise 0,0.5 --side 100"
     done = CliRunner().invoke(reconstruction.main, line, catch_exceptions=False)
     rows = [[cell.strip() for cell in row.split("|")] for row in done.output.splitlines()]

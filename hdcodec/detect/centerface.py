@@ -46,13 +46,13 @@ CELL = 4
 """Pixels a side for each cell of the network's maps."""
 
 
-def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box]:
+def find(session: Any, pixels: Pixels) -> list[Box]:
     """The faces in a picture, the surest first."""
     small = reduced(pixels, LONGEST, MOST)
     heat, sides, offsets = (
         numbers(output[0]) for output in session.run(NETWORK.outputs, {NETWORK.input: small.planes})
     )
-    down, across = np.nonzero(heat[0] > threshold)
+    down, across = np.nonzero(heat[0] > THRESHOLD)
     scores = heat[0, down, across]
     middles = np.stack([across, down]) + offsets[::-1, down, across] + 0.5
     halves = np.exp(sides[::-1, down, across]) / 2

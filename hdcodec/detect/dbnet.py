@@ -46,7 +46,7 @@ LEAST = 3
 """Pixels, as the network sees them, of the shorter side of a heart."""
 
 
-def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box]:
+def find(session: Any, pixels: Pixels) -> list[Box]:
     """The lines of text in a picture, the surest first; the box of a slanted one is upright."""
     small = reduced(pixels, LONGEST, MOST)
     levels = (small.planes[:, ::-1] - MEAN) / DEVIATION
@@ -58,7 +58,7 @@ def find(session: Any, pixels: Pixels, threshold: float = THRESHOLD) -> list[Box
     scores = np.bincount(component, probability[mask], count) / areas
     low, high = _extents(mask, component, count)
     sides = high - low
-    kept = (scores >= threshold) & (sides.min(axis=1) >= LEAST)
+    kept = (scores >= THRESHOLD) & (sides.min(axis=1) >= LEAST)
     grown = UNSHRINK * areas / (2 * sides.sum(axis=1))
     corners = np.concatenate([low - grown[:, None], high + grown[:, None]], axis=1)[kept]
     return in_picture(corners * np.tile(small.scale, 2), scores[kept], TEXT, pixels.shape)

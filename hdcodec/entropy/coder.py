@@ -36,8 +36,6 @@ _AHEAD = 64
 class Coder(Protocol):
     """Either direction: `symbols` is given when encoding and ignored when decoding."""
 
-    encoding: bool
-
     ended: bool
     """Whether the stream is a beginning of one that has ended: what is read now are guesses."""
 
@@ -54,7 +52,7 @@ class Coder(Protocol):
 class Encoder:
     """Writes symbols."""
 
-    encoding, ended = True, False
+    ended = False
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
@@ -89,7 +87,7 @@ class Decoder:
     of symbols where it runs dry.
     """
 
-    encoding, ended = False, False
+    ended = False
 
     def __init__(self, stream: bytes) -> None:
         self._coder = constriction.stream.queue.RangeDecoder(
@@ -120,7 +118,7 @@ class Decoder:
 class Echo:
     """Reads symbols, and writes every one again; raises CorruptError as Decoder does."""
 
-    encoding, ended = False, False
+    ended = False
 
     def __init__(self, stream: bytes) -> None:
         self._decoder, self._encoder = Decoder(stream), Encoder()
@@ -146,8 +144,6 @@ class PrefixDecoder:
     Whatever bytes follow, the whole stream lies between the one that goes on with zeros and the one
     that goes on with ones. A symbol that is the same in both is the true one.
     """
-
-    encoding = False
 
     def __init__(self, beginning: bytes) -> None:
         rest = -len(beginning) % 4

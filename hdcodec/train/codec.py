@@ -37,18 +37,18 @@ TRADE_OFF = (0.0025, 0.07)
 about .002 to .03 bits per pixel."""
 
 LATENT_WEIGHT = 1.5
-"""Of the squared error of hdc's latents, in its rounding steps, summed over a position: this much
-has a step of 1 be worth its bits."""
+"""Weight of the squared error of hdc's latents, in its rounding steps, summed over a position: with
+this one, rounding to steps of 1 is the best trade of bits against error."""
 
 ESTIMATE_WEIGHT = 0.1
-"""Of the squared error of the VAE's latents, in proportion to what its decoder feels."""
+"""Weight of the squared error of the VAE's latents, each channel by how much it is `felt`."""
 
 SEMANTIC_WEIGHT = 0.1
-"""Of the cosine distance of the semantic features."""
+"""Weight of the cosine distance of the semantic features."""
 
 MEASURED, NOISE = 16, 0.5
-"""Crops on which it is measured what the VAE's decoder feels, and the deviation of the noise in
-their latents: that of what a coarse estimate misses."""
+"""Crops on which `felt` is measured, and the deviation of the noise in their latents: about what a
+coarse estimate misses."""
 
 BEGUN = 64
 """Crops from which principal components are taken."""
@@ -105,8 +105,8 @@ def load_encoders(vae: Path, semantic: Path, device: str) -> Encoders:
 
 def codec_loss(model: LatentCodec, _: LPIPS, __: object, frozen: Encoders) -> Loss:
     """Rate, and for each tile by its quality what hdc's latents, the VAE's and the semantic
-    features miss; always the same. The synthesis, which is hdc's, learns nothing here: it gets no
-    picture to learn from."""
+    features miss; the same in every step. The synthesis, which is hdc's, learns nothing here: it
+    gets no picture to learn from."""
     model.reconstruction.synthesis.requires_grad_(False)
     step, last = gains_of(frozen.lic, REFERENCE)[:, None, None], frozen.lic.analysis.last
 
@@ -137,7 +137,7 @@ def codec_loss(model: LatentCodec, _: LPIPS, __: object, frozen: Encoders) -> Lo
 
 def rate_loss(model: LatentCodec, _: LPIPS, __: object, frozen: Encoders) -> Loss:
     """The rate of latents as they are: what the entropy networks of a codec that begins as hdc have
-    to learn first. Always the same."""
+    to learn first. The same in every step."""
 
     def loss(batch: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         seen, x = frozen.unpacked(batch)

@@ -35,7 +35,7 @@ class Coded(nn.Module):
 
     @property
     def vae(self) -> Vae:
-        """In whose latents the diffusion is one."""
+        """The VAE whose latents the diffusion draws."""
         return self.encoders.vae
 
     def kept(self, x: Tensor) -> Tensor:

@@ -25,12 +25,16 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
 def read_photos(folder: Path, *, smallest: int = 128, limit: int | None = None) -> list[Pixels]:
     """All photos of a folder (image files and tar files of them) as H x W x 3 uint8 arrays.
 
-    Photos with a side under `smallest` are left out; the order is that of the sorted names.
+    Photos with a side under `smallest` are left out; the order is that of the sorted names. Raises
+    ValueError where there is none.
     """
     blobs = [blob for path in sorted(folder.rglob("*")) for blob in _blobs(path)][:limit]
     with ThreadPoolExecutor() as pool:
         photos = list(pool.map(_decode, blobs))
-    return [p for p in photos if min(p.shape[:2]) >= smallest]
+    found = [p for p in photos if min(p.shape[:2]) >= smallest]
+    if not found:
+        raise ValueError(f"no photos of at least {smallest} pixels a side in {folder}")
+    return found
 
 
 def _blobs(path: Path) -> list[bytes]:
@@ -66,8 +70,6 @@ class Crops:
     def __init__(
         self, photos: list[Pixels], *, size: int, batch: int, seed: int = 0, device: str = "cpu"
     ) -> None:
-        if not photos:
-            raise ValueError("no photo to train on")
         self.photos = [torch.from_numpy(p).to(device) for p in photos]
         self.size, self.batch, self.seed = size, batch, seed
         areas = np.array([p.shape[0] * p.shape[1] for p in photos], dtype=np.float64)

@@ -28,8 +28,8 @@ STATISTICS_WEIGHT = 0.5
 
 
 def diffuse_loss(model: Sampler, _: LPIPS, __: object, frozen: Coded) -> Loss:
-    """Squared errors of the denoiser's changes, and what samples of one step lose; always the
-    same."""
+    """Squared errors of the denoiser's changes, and what samples of one step lose; the same
+    in every step."""
 
     def loss(kept: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         given, z = frozen.told(kept, generator)

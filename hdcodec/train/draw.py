@@ -25,7 +25,7 @@ from .realism import DISTS_WEIGHT
 from .terms import LPIPS_WEIGHT, Decoded, decode, most_uncertain, perceived, squared_error, tokens
 
 SKEW = 1.5
-"""Qualities are spread as uniform numbers raised to this power: textures miss at low ones."""
+"""Qualities are spread as uniform numbers raised to this power: low ones lack textures."""
 
 UNFAITHFUL = 0.5
 """Part of each batch that is decoded at fidelity 0."""
@@ -67,7 +67,7 @@ class Drawing(nn.Module):
 
 def draw_loss(model: HdcModel, lpips: LPIPS, judges: Drawing) -> Loss:
     """What pictures lose to the eye, more of it by statistics the less faithful they are to be.
-    Always the same."""
+    The same in every step."""
     wake(model)
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:

@@ -100,7 +100,7 @@ class Wanted(NamedTuple):
 
 def finish_loss(model: PictureCodec, lpips: LPIPS, dists: DISTS, frozen: Begun) -> Loss:
     """The rate, what pictures of one step and coarse pictures lose, and with small weights what the
-    stages `codec` and `diffuse` ask for. Always the same.
+    stages `codec` and `diffuse` ask for. The same in every step.
 
     Samples learn from the energy score alone, so that none of what pictures lose can take their
     noise from them. A part of each batch has the original's latents with noise in the place of a

@@ -83,8 +83,8 @@ def log_gains(lic: Lic, components: Tensor, levels: int, ends: tuple[float, floa
 
 
 def lead(layer: nn.Module, weight: Tensor, bias: Tensor | None = None) -> None:
-    """Have the first channels that a layer gives be `weight`, rows x columns, of the first that it
-    gets, and of no others, and `bias`."""
+    """Set a layer so that its first outputs are `weight`, rows x columns, times its first inputs,
+    plus `bias`; the other inputs do not count for them."""
     rows, columns = weight.shape
     assert isinstance(layer, Pointwise) and layer.bias is not None
     layer.weight[:rows] = 0

@@ -77,30 +77,28 @@ def _described(
     }
 
 
-def hdc_example(cfg: Config, rows: int = 1, columns: int = 2) -> dict[str, Tensor]:
-    """Whatever graphs of hdc take, by name, for a picture of so many tiles of 64 x 64 pixels."""
-    height, width = 4 * rows, 4 * columns
+def hdc_example(cfg: Config) -> dict[str, Tensor]:
+    """Whatever graphs of hdc take, by name, for a picture of 128 x 64 pixels: two tiles."""
     return {
-        **_common(rows, columns, 4, cfg.latent),
-        "indices": torch.randint(0, cfg.codes, (height, width)),
-        "kept": torch.rand(height, width) < 0.5,
-        "noise": torch.randn(2 * rows, 2 * columns, 2 * cfg.drv),
+        **_common(4, cfg.latent),
+        "indices": torch.randint(0, cfg.codes, (4, 8)),
+        "kept": torch.rand(4, 8) < 0.5,
+        "noise": torch.randn(2, 4, 2 * cfg.drv),
     }
 
 
-def sprdiff_example(cfg: SprdiffConfig, rows: int = 1, columns: int = 2) -> dict[str, Tensor]:
+def sprdiff_example(cfg: SprdiffConfig) -> dict[str, Tensor]:
     """The same of sprdiff."""
-    grain = torch.randn(4 * rows, 4 * columns, cfg.vae.latent)
-    return {**_common(rows, columns, 2, cfg.codec.latent), "noise": grain}
+    return {**_common(2, cfg.codec.latent), "noise": torch.randn(4, 8, cfg.vae.latent)}
 
 
-def _common(rows: int, columns: int, cells: int, channels: int) -> dict[str, Tensor]:
+def _common(cells: int, channels: int) -> dict[str, Tensor]:
     """What any family's graphs take, with `cells` x `cells` latents in each tile."""
-    latent = (cells * rows, cells * columns, channels)
+    latent = (cells, 2 * cells, channels)
     return {
-        "pixels": torch.randint(0, 256, (64 * rows, 64 * columns, 3), dtype=torch.uint8),
+        "pixels": torch.randint(0, 256, (64, 128, 3), dtype=torch.uint8),
         "latents": torch.randn(latent),
         "latent": torch.randint(-2000, 2000, latent, dtype=torch.int16),
-        "qindex": torch.randint(0, 201, (rows, columns)),
+        "qindex": torch.randint(0, 201, (1, 2)),
         "fidelity": torch.tensor([0.75]),
     }

@@ -82,7 +82,7 @@ class Muon(torch.optim.Optimizer):
     """Momentum, orthogonalised by five Newton-Schulz steps, for matrices of one shape at once.
 
     Unlike `torch.optim.Muon` it can be recorded on a GPU, where the learning rate is a tensor, and
-    multiplies in float32 on CPUs that only imitate bfloat16, which takes thirty times as long.
+    multiplies in float32 on CPUs that only imitate bfloat16, where that takes thirty times as long.
     """
 
     def __init__(self, matrices: Sequence[nn.Parameter], lr: float) -> None:

@@ -27,7 +27,7 @@ all of them near a border, these ask for a weave on smooth surfaces."""
 
 
 class Head(nn.Module):
-    """Two 1x1 convolutions: realism at each position of a tap."""
+    """Two 1x1 convolutions: realism at each position of one of VGG's maps."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

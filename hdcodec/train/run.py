@@ -30,9 +30,6 @@ from .realism import Realism
 from .samples import write_samples
 from .stages import STAGES, Judges
 
-ORDER = tuple(name for name, stage in STAGES.items() if stage.model == "hdc")
-"""The stages of hdc, each of which begins with what the one before it left."""
-
 
 def train(
     stage: str,

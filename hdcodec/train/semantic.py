@@ -59,7 +59,7 @@ class Student(nn.Module):
 
 def semantic_loss(model: Student, _: LPIPS, __: object, frozen: Teacher) -> Loss:
     """One minus the cosine between the encoder's features and the teacher's at each position;
-    always the same."""
+    the same in every step."""
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         apart = cosine_distance(model.encoder(x), model.wanted(frozen(x)))

@@ -98,7 +98,7 @@ class Spoken(NamedTuple):
 
 def start_loss(model: LatentTokens, _: LPIPS, __: object, frozen: Beside) -> Loss:
     """Bits of the tokens' soft choice, and the squared error of latents, in parts of what it is
-    without tokens; always the same."""
+    without tokens; the same in every step."""
 
     def loss(batch: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         seen, index = batch.float(), random_qindex(batch, generator, QUALITIES)
@@ -124,7 +124,7 @@ def start_loss(model: LatentTokens, _: LPIPS, __: object, frozen: Beside) -> Los
 
 
 def tokens_loss(model: ResidualTokens, lpips: LPIPS, dists: DISTS, frozen: Beside) -> Loss:
-    """Bits of the tokens' soft choice, and what the finished picture loses; always the same."""
+    """Bits of the tokens' soft choice, and what the finished picture loses; alike in every step."""
 
     def loss(x: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         qindex = random_qindex(x, generator, QUALITIES)

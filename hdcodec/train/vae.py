@@ -41,7 +41,7 @@ MEASURED = 128
 
 
 def vae_loss(model: Vae, lpips: LPIPS, dists: DISTS) -> Loss:
-    """What pictures lose in latents with noise of random strength; always the same."""
+    """What pictures lose in latents with noise of random strength; the same in every step."""
     weight = MSE_WEIGHT * (0.1 + 0.9 * FIDELITY)
     lpips_weight = LPIPS_WEIGHT[0] + FIDELITY * (LPIPS_WEIGHT[1] - LPIPS_WEIGHT[0])
     dists_weight = (1 - FIDELITY) * DISTS_WEIGHT

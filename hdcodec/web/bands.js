@@ -3,7 +3,7 @@
 /** @import { Field } from "./layers.js" */
 /** @import { IntNet } from "./network.js" */
 
-/** Latent positions of a band, at least, unless the picture has fewer; fewer take more time. */
+/** The least latent positions of a band, unless the picture has fewer: smaller bands are slower. */
 export const POSITIONS = 16384;
 
 /** @typedef {{ start: number, stop: number }} Band rows from start to stop */

@@ -132,7 +132,7 @@ export class FourParts {
   }
 
   /**
-   * All latents of a part, those of the widest tables first; none of them says anything of another.
+   * All latents of a part, those of the widest tables first; they do not depend on each other.
    * @param {Decoder} decoder
    * @param {number} part
    * @param {Band[]} rows

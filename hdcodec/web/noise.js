@@ -2,7 +2,7 @@
 
 const STEP = 1664525;
 const START = 1013904223;
-/** Of the sum of twelve bytes. */
+/** Mean and deviation of the sum of twelve bytes. */
 const MEAN = 1530;
 const DEVIATION = 256;
 

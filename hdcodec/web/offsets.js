@@ -4,7 +4,7 @@ import { CorruptError } from "./errors.js";
 import { TOTAL } from "./tables.js";
 /** @import { Decoder } from "./range.js" */
 
-export const OFFSET_MAX = 20;
+const OFFSET_MAX = 20;
 const GAIN = 4;
 
 /** How often each of several symbols came; makes their frequencies. */

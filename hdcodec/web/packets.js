@@ -36,7 +36,7 @@ export function isPacket(data) {
  * @param {Uint8Array} data
  * @returns {Packet}
  */
-export function parsePacket(data) {
+function parsePacket(data) {
   if (!isPacket(data)) throw new NotHdcError("this is not a packet of an .hdc file");
   if (data.length <= CONTENT_AT) throw new TruncatedError("the packet ends inside its header");
   const content = data.subarray(CONTENT_AT);

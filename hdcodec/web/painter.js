@@ -4,7 +4,7 @@ import { tiles } from "./tiles.js";
 /** @import { Family } from "./families.js" */
 
 /** Pixels that a tile may see: of more, memory would be more than a phone has. */
-export const AREA = 1024 * 1024;
+const AREA = 1024 * 1024;
 
 /** Draws pictures of one family. */
 export class Painter {

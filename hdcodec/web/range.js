@@ -43,7 +43,7 @@ class RangeReader {
     const [first, second] = [this.word(), this.word()];
     this.pointHigh = first * 256 + Math.floor(second / CUT);
     this.pointLow = second % CUT;
-    /** Of the last symbol. */
+    /** The frequency of the last symbol. */
     this.frequency = 0;
   }
 

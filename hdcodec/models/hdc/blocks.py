@@ -17,13 +17,13 @@ class Block(nn.Module):
     affine conditioning); both are N x C x H x W or broadcastable to it.
     """
 
-    def __init__(self, channels: int, expand: int = 2) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.enter = Pointwise(channels, channels)
         self.depth = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.leave = Pointwise(channels, channels)
-        self.widen = Pointwise(channels, expand * channels)
-        self.narrow = Pointwise(expand * channels, channels)
+        self.widen = Pointwise(channels, 2 * channels)
+        self.narrow = Pointwise(2 * channels, channels)
         self._scale(0.2)
 
     def pass_on(self) -> None:

@@ -56,13 +56,12 @@ def _conv(layer: Layer) -> nn.Conv2d:
     return nn.Conv2d(layer.cin, layer.cin, 3, padding=1, groups=layer.cin)
 
 
-def mixer(cin: int, width: int, cout: int, depth: int = 2) -> list[Layer]:
-    """1x1, then `depth` times (depthwise 3x3, 1x1); the last 1x1 is linear."""
-    layers = [Layer("pw", cin, width, relu=True)]
-    for k in range(depth):
-        last = k == depth - 1
-        layers += [
-            Layer("dw", width, width),
-            Layer("pw", width, cout if last else width, relu=not last),
-        ]
-    return layers
+def mixer(cin: int, width: int, cout: int) -> list[Layer]:
+    """1x1, then twice (depthwise 3x3, 1x1); the last 1x1 is linear."""
+    return [
+        Layer("pw", cin, width, relu=True),
+        Layer("dw", width, width),
+        Layer("pw", width, width, relu=True),
+        Layer("dw", width, width),
+        Layer("pw", width, cout),
+    ]

@@ -16,13 +16,9 @@ from .fixed import FixedNet, Layer
 from .model import HdcModel
 
 
-def fixed_nets(model: HdcModel) -> dict[str, FixedNet]:
-    """The float twins, by the name under which their integer networks are stored."""
-    return coding_nets(model.lic.entropy) | {"prior": model.prior.net}
-
-
 def coding_nets(nets: EntropyNets) -> dict[str, FixedNet]:
-    """Those that latents and hyper-latents are coded by, in any family."""
+    """The float twins that latents and hyper-latents are coded by, in any family, by the names of
+    their integer networks."""
     named = {"hyper_in": nets.hyper_in, "hyper": nets.hyper}
     return named | {f"parts.{p}": cast(FixedNet, net) for p, net in enumerate(nets.parts)}
 

@@ -39,7 +39,7 @@ GAINS = (0.7, 2.0)
 """Of the lowest and the highest quality, before training."""
 
 LOG_SCALE = -1.1
-"""Logarithm of the scale that latents are foretold with before training: about theirs."""
+"""Logarithm of the scale predicted for latents before training: about the one that they have."""
 
 
 class TripleFeatures(NamedTuple):
@@ -52,8 +52,9 @@ class TripleFeatures(NamedTuple):
 
 
 class Rebuilt(NamedTuple):
-    """What latents say of a picture: what a diffusion is given, of pixels; N x semantic x H/16 x
-    W/16, of meaning; and what both are made of, N x between x H/16 x W/16."""
+    """What latents say of a picture: `given`, what a diffusion is given; `semantic`, an estimate of
+    the semantic encoder's features, N x semantic x H/16 x W/16; and `between`, an estimate of hdc's
+    latents, N x between x H/16 x W/16, of which the other two are made."""
 
     given: Reconstructed
     semantic: Tensor
@@ -126,8 +127,8 @@ class LatentCodec(LatentCoding):
     """The codec as it is trained.
 
     Three buffers are of its training alone and go with a checkpoint: `used`, 1 for each of `PARTS`
-    and 0 for what it is trained without; `worth`, what distortion counts beside the usual; `felt`,
-    what the VAE's decoder feels of each of its latents' channels, 1 on average.
+    and 0 for what it is trained without; `worth`, a factor of distortion in the loss; `felt`,
+    how much pixels change with each channel of the VAE's latents, 1 on average.
     """
 
     used: Tensor

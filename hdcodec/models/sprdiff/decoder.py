@@ -32,9 +32,9 @@ class Refinement(nn.Module):
 
 
 class PictureDecoder(nn.Module):
-    """Both pictures, by hdc's decoder: the coarse one is its LIC image; a sample's is that of its
-    VQ decoder, with the VAE's latents in the place of codewords: 32 numbers at 1/16 need not hold
-    again what the file has said."""
+    """hdc's decoder for both pictures: its enhancer makes the coarse one; its VQ decoder that of a
+    sample, from the VAE's latents in the place of codewords. It is told what the file says, too, so
+    that the latents, 32 numbers at 1/16, need not repeat it."""
 
     def __init__(self, cfg: DecoderConfig) -> None:
         super().__init__()

@@ -25,15 +25,12 @@ from hdcodec.models.noise import noise
 
 from .config import DiffusionConfig
 
-STRIDE = 64
-"""Pixels per tile of qualities: sides of pictures are multiples of this."""
-
 SIGMA = 0.7
 """Deviation of the noise at the start, where latents have deviation 1: about that of what the
 coarse estimate misses, so that noise and sample are of one size and a step has little to scale."""
 
 FREQUENCIES = 16
-"""Sines and cosines that say the time."""
+"""How many sines, and how many cosines, tell the denoiser the time."""
 
 STEPS = 1
 """Steps of a sample unless asked for more."""
@@ -50,10 +47,6 @@ class Reconstructed(NamedTuple):
     def detach(self) -> Reconstructed:
         """The same, constants to the gradient."""
         return Reconstructed(self.coarse.detach(), self.features.detach(), self.qindex)
-
-    def some(self, count: int) -> Reconstructed:
-        """The same of the first so many pictures."""
-        return Reconstructed(*(part[:count] for part in self))
 
 
 class Modulated(nn.Module):
@@ -91,7 +84,7 @@ class LatentDenoiser(nn.Module):
 
     def forward(self, offset: Tensor, time: Tensor, given: Reconstructed) -> Tensor:
         """`offset` N x latent x h x w, noisy latents less the coarse estimate; `time` N in 0..1 ->
-        N x latent x h x w, float32 (see `Diffusion.clean`)."""
+        N x latent x h x w, float32 (see `Sampler.clean`)."""
         told = self.time(waves(time)[:, :, None, None]) + interpolate(self.quality, given.qindex)
         seen = [offset, given.coarse, given.features.to(offset.dtype)]
         x = self.first(self.enter(torch.cat(seen, 1)), told)
@@ -101,8 +94,8 @@ class LatentDenoiser(nn.Module):
 
 
 class Sampler(nn.Module):
-    """The denoiser at work. Times run from 1, the coarse estimate plus noise of deviation `sigma`,
-    to 0, the VAE's latents of a picture."""
+    """Draws samples with the denoiser. Times run from 1, the coarse estimate plus noise of
+    deviation `sigma`, to 0, the VAE's latents of a picture."""
 
     sigma: Tensor
 
@@ -149,7 +142,7 @@ def waves(time: Tensor) -> Tensor:
 
 
 def zeroed(layer: Pointwise) -> Pointwise:
-    """The layer, whose answer is 0 before it is trained."""
+    """The layer with weights of 0: before it is trained it gives nothing but zeros."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer

@@ -43,7 +43,7 @@ class SprdiffModel(nn.Module):
 
     def given(self, latent: Tensor, qindex: Tensor) -> Reconstructed:
         """Decoded latents N x latent x H/32 x W/32 and quality indices N x H/64 x W/64 -> what the
-        diffusion is given, in float32: of all roundings pictures show those of this most."""
+        diffusion is given, in float32: no other rounding shows as much in pictures."""
         with torch.autocast(latent.device.type, enabled=False):
             return self.codec.decode(latent, qindex).given
 

@@ -65,7 +65,7 @@ class SprdiffNetworks(SearchingNetworks):
         return COARSE if options.fidelity == 1 else picture_name(options.steps)
 
     def noise_of(self, height: int, width: int, seed: int = 0) -> Floats:
-        """H/16 x W/16 x C; that of a seed are channels of their own."""
+        """H/16 x W/16 x C; every seed has C channels of its own of one noise."""
         count = self.family.config.vae.latent
         return noise(height // VAE_STRIDE, width // VAE_STRIDE, count, seed * count)
 

@@ -1,8 +1,8 @@
 """The autoencoder whose latents everything else of the family lives in.
 
-Its latents are the world of a sampler, which never lands exactly: so all channels have one scale,
-by a measured mean and deviation, and the decoder has met noise in them. 32 channels at 1/16 are a
-24th of a picture's numbers, and as many as hdc's 96 latents have directions that are not dead.
+A sampler draws these latents, and never quite meets those of the picture. So all channels have one
+scale, by a measured mean and deviation, and the decoder learns from latents with noise. 32 channels
+at 1/16 are a 24th of a picture's numbers; of the directions of hdc's 96 latents as many are in use.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Normalisation(nn.Module):
 
 
 class VaeEncoder(nn.Module):
-    """hdc's analysis and a normalisation. It has no variance of its own to predict: the noise that
-    its latents are to bear is the same everywhere, and is added by who trains it."""
+    """hdc's analysis and a normalisation. Unlike other VAEs' it predicts no variance: the noise
+    that its latents have to bear is equally strong everywhere, and training adds it."""
 
     def __init__(self, cfg: VaeConfig) -> None:
         super().__init__()
@@ -70,8 +70,8 @@ class VaeEncoder(nn.Module):
 
 
 class Vae(VaeEncoder):
-    """The encoder and hdc's synthesis, with which it is trained: what coding takes for a decoder is
-    told what the file says, too (`PictureDecoder`)."""
+    """The encoder, and hdc's synthesis as the decoder that it is trained with. Pictures of files
+    are made by another one, `PictureDecoder`, which is also told what the file says."""
 
     def __init__(self, cfg: VaeConfig) -> None:
         super().__init__(cfg)
