@@ -1,13 +1,14 @@
 """The models beside each other and beside AVIF in a few hundred bytes.
 
     python benchmarks/few_bytes.py FOLDER --metric-weights METRICS [--budgets 157,315,473]
-        [--side 512] [--every 2] [--limit N] [--sheet PNG]
+        [--side 512] [--every 2] [--limit N] [--searched sprdiff] [--sheet PNG]
 
 The middle of every so manieth picture in FOLDER is coded by each model into whole files of at most
-so many bytes, smaller than it is where that model does so, and decoded at fidelity 0. AVIF codes it
-at the half, the quarter or the eighth of its size, whatever then is closest in LPIPS; where no such
-file is small enough there is no row. Prints a Markdown table of means. A sheet has a strip for each
-picture and budget: the original, then the models, then AVIF.
+so many bytes, smaller than it is where that model does so, and decoded at fidelity 0; by models
+named as searched once more, with effort 1 by LPIPS and DISTS, which takes minutes a file. AVIF
+codes it at the half, the quarter or the eighth of its size, whatever then is closest in LPIPS;
+where no such file is small enough there is no row. Prints a Markdown table of means. A sheet has a
+strip for each picture and budget: the original, then the models, then AVIF.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -35,10 +37,16 @@ Coded = tuple[str, int, Image.Image]
 """A name, bytes, and the decoded picture."""
 
 
-def models(codecs: dict[str, Codec], image: Image.Image, budget: int) -> Iterator[Coded]:
-    """What each model makes of a picture."""
-    for name, codec in codecs.items():
-        data = codec.compress(image, target_size=budget, protect="none")
+def models(
+    codecs: dict[str, Codec],
+    searches: dict[str, dict[str, Any]],
+    image: Image.Image,
+    budget: int,
+) -> Iterator[Coded]:
+    """What each model makes of a picture; `searches` are options of what is named after them."""
+    for name, options in searches.items():
+        codec = codecs[name.partition(",")[0]]
+        data = codec.compress(image, target_size=budget, protect="none", **options)
         yield name, len(data), codec.decompress(data, fidelity=0.0)
 
 
@@ -68,6 +76,7 @@ def avif(image: Image.Image, budget: int) -> Iterator[Coded]:
 @click.option("--side", default=512, show_default=True)
 @click.option("--every", default=1, show_default=True)
 @click.option("--limit", type=int)
+@click.option("--searched", default="", help="Names of models.")
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path))
 def main(
     folder: Path,
@@ -76,10 +85,14 @@ def main(
     side: int,
     every: int,
     limit: int | None,
+    searched: str,
     sheet: Path | None,
 ) -> None:
     """Print the table for the pictures in FOLDER."""
     codecs = {name: Codec(name, device="cpu") for name in FAMILIES}
+    search = {"effort": 1, "tune": "perceptual", "metric_weights": metric_weights}
+    searches: dict[str, dict[str, Any]] = {name: {} for name in codecs}
+    searches |= {f"{name}, searched": search for name in filter(None, searched.split(","))}
     values: dict[tuple[int, str], list[list[float]]] = {}
     strips = []
     for path in picture_files(folder)[::every][:limit]:
@@ -87,14 +100,16 @@ def main(
         reference = Reference(image, METRICS, weights=metric_weights)
         for budget in map(int, budgets.split(",")):
             strip = [image]
-            found = [(*row, reference.compare(row[2])) for row in models(codecs, image, budget)]
+            found = [
+                (*row, reference.compare(row[2])) for row in models(codecs, searches, image, budget)
+            ]
             small = [(*row, reference.compare(row[2])) for row in avif(image, budget)]
             found += sorted(small, key=lambda row: row[3]["lpips_alex"])[:1]
             for name, size, shown, known in found:
                 numbers = [float(size), *(known[metric] for metric in METRICS)]
                 values.setdefault((budget, name), []).append(numbers)
                 strip.append(shown)
-            strip += [Image.new("RGB", image.size)] * (len(codecs) + 2 - len(strip))
+            strip += [Image.new("RGB", image.size)] * (len(searches) + 2 - len(strip))
             strips.append(np.concatenate([np.asarray(picture) for picture in strip], 1))
     rows: list[dict[str, object]] = []
     for (budget, name), numbers in sorted(values.items(), key=lambda item: item[0][0]):
