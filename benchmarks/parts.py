@@ -46,12 +46,14 @@ SIDE = 256
 
 class Row(NamedTuple):
     """What is changed: which encoders are used, steps of the diffusion (0 is what it begins with,
-    -1 the coarse picture), whether there is noise, and whether the diffusion sees features."""
+    -1 the coarse picture), whether there is noise, whether the diffusion sees features, and whether
+    the decoder is told the original's own latents, which no file holds."""
 
     encoders: tuple[float, float, float] = (1.0, 1.0, 1.0)
     steps: int = 1
     noisy: bool = True
     featured: bool = True
+    told: bool = False
 
 
 ROWS = {
@@ -60,6 +62,7 @@ ROWS = {
     "four steps": Row(steps=4),
     "one step, no noise": Row(noisy=False),
     "the coarse estimate in place of a sample": Row(steps=0),
+    "the original's latents in place of a sample": Row(told=True),
     "coarse picture": Row(steps=-1),
     "without features of pixels": Row(featured=False),
     **{
@@ -130,7 +133,7 @@ def pictures(
             found = best(model, image, rate, row)
             if found is not None:
                 size, qindex, latent = found
-                shown = cut(pixels(model, latent, qindex, row), image.size)
+                shown = cut(pixels(model, latent, qindex, row, padded(image)), image.size)
                 yield title, size / (image.width * image.height), shown
 
 
@@ -154,8 +157,8 @@ def best(
     return found
 
 
-def pixels(model: SprdiffModel, latent: Tensor, qindex: Tensor, row: Row) -> Tensor:
-    """What a row makes of decoded latents, 1 x 3 x H x W."""
+def pixels(model: SprdiffModel, latent: Tensor, qindex: Tensor, row: Row, x: Tensor) -> Tensor:
+    """What a row makes of decoded latents of a picture `x`, both 1 x 3 x H x W."""
     given = model.given(latent, qindex)
     base, eighth = model.codec.reconstruction.detailed(given)
     mean: Tensor = model.decoder.refinement(base, eighth)
@@ -165,6 +168,7 @@ def pixels(model: SprdiffModel, latent: Tensor, qindex: Tensor, row: Row) -> Ten
         given = given._replace(features=torch.zeros_like(given.features))
     noise = noise_of(given.coarse) * row.noisy
     z = model.sampler.sample(given, noise, row.steps) if row.steps else given.coarse
+    z = model.vae.encode(x) if row.told else z
     picture: Tensor = model.decoder(mean, eighth, z)
     return picture
 
