@@ -115,11 +115,11 @@ def test_a_search_sees_little_at_a_time(
     """Its gradients take five times the memory of a decoder: 3 GB for a tile of 1536 x 1536."""
     seen: list[int] = []
 
-    def idle(_lic: Any, x: Any, y: Any, z: Any, *_: Any) -> Any:
+    def idle(_space: Any, x: Any, y: Any, z: Any, *_: Any) -> Any:
         seen.append(x.shape[2] * x.shape[3])
         return y, z
 
-    monkeypatch.setattr("hdcodec.models.hdc.graphs.search", idle)
+    monkeypatch.setattr("hdcodec.models.searched_graphs.search", idle)
     codec.compress(coffee.resize((1500, 1400)), quality=5, effort=1, verify=False)
     assert len(seen) > 1
     assert max(seen) <= 1024 * 1024
@@ -131,7 +131,7 @@ def test_no_memory_on_the_device(
     def full(*_: Any) -> Any:
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr("hdcodec.models.hdc.graphs.search", full)
+    monkeypatch.setattr("hdcodec.models.searched_graphs.search", full)
     with pytest.raises(DeviceError, match="not enough memory"):
         codec.compress(face, quality=50, effort=1)
 

@@ -366,7 +366,7 @@ def test_container_is_what_unpack_returns() -> None:
 
 def test_every_error_is_exported_and_speaks_one_line() -> None:
     kinds = [kind for kind in vars(_errors).values() if isinstance(kind, type)]
-    assert len(kinds) == 15
+    assert len(kinds) == 16
     for kind in kinds:
         assert issubclass(kind, hdcodec.HdcError)
         assert getattr(hdcodec, kind.__name__) is kind

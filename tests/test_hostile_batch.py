@@ -191,7 +191,7 @@ class Planting:
     """Puts a link into the destination while it decodes."""
 
     def __init__(self, codec: Codec, link: Path, target: Path) -> None:
-        self.codec, self.link, self.target = codec, link, target
+        self.codec, self.family, self.link, self.target = codec, codec.family, link, target
 
     def decode(self, box: Container, **options: Any) -> Image.Image:
         if not self.link.is_symlink():
