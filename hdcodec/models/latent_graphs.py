@@ -4,7 +4,7 @@ encoders of latents share, and networks out of their file of weights."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,35 +15,12 @@ from hdcodec._errors import WeightsError, lacks_memory
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.weights import NETWORKS
 
+from .hdc.coding import LatentModel
+
 if TYPE_CHECKING:
     from hdcodec.weights import Weights
 
 Module = TypeVar("Module", bound=nn.Module)
-
-
-class CodesLatents(Protocol):
-    """What codes latents; the class `LatentCoding` says it in full."""
-
-    def gain(self, qindex: Tensor) -> Tensor:
-        """The factor on the latents before rounding, in their shape."""
-        ...
-
-    def hyper(self, y: Tensor, qindex: Tensor) -> Tensor:
-        """Gained latents -> hyper-latents, unrounded."""
-        ...
-
-
-class LatentModel(Protocol):
-    """All networks of a family."""
-
-    @property
-    def coding(self) -> CodesLatents:
-        """What codes their latents."""
-        ...
-
-    def analysed(self, x: Tensor) -> Tensor:
-        """Pixels N x 3 x H x W in [0, 1] -> latents before gain."""
-        ...
 
 
 class AnalysisGraph(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from hdcodec._errors import WeightsError, lacks_memory
 
-from .hdc.coding import LatentCoding
+from .devices import pick_device
+from .hdc.coding import LatentCoding, LatentModel
 from .hdc.twins import restore_coding
 from .latent_graphs import first, last, unit
 from .search import Judgement, Space, search, search_perceptual
@@ -23,30 +24,45 @@ if TYPE_CHECKING:
     from hdcodec.weights import Weights
 
 
-class CodingModel(Protocol):
-    """All networks of a family."""
-
-    @property
-    def coding(self) -> LatentCoding:
-        """What codes their latents."""
-        ...
+Model = TypeVar("Model", bound=LatentModel)
+Self = TypeVar("Self", bound="SearchedGraphs[Any]")
 
 
-class SearchedGraphs(TorchGraphs, ABC):
+class SearchedGraphs(TorchGraphs, ABC, Generic[Model]):
     """The graphs of a model whose latents a search can better. It takes the float twins of the
     integer networks, out of `weights`, which nothing else here needs."""
 
+    pictures: ClassVar[tuple[str, ...]]
+    """The graphs that make pictures, and so may compute in bfloat16."""
+
     def __init__(
         self,
-        model: CodingModel,
-        modules: dict[str, nn.Module],
+        model: Model,
         device: torch.device,
-        precision: str,
-        halved: tuple[str, ...],
-        weights: Weights | None,
+        precision: str = "auto",
+        weights: Weights | None = None,
     ) -> None:
-        super().__init__(modules, device, precision, halved)
-        self._model, self.weights = model, weights
+        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model, self.weights = model.eval().requires_grad_(False), weights
+        super().__init__(self.graphs_of(model), device, precision, self.pictures)
+
+    @classmethod
+    def load(cls: type[Self], weights: Weights, device: str, precision: str = "auto") -> Self:
+        """From the family's weights; raises WeightsError, DeviceError."""
+        where = pick_device(device)
+        with torch.inference_mode(False):
+            return cls(cls.stored(weights), where, precision, weights)
+
+    @staticmethod
+    @abstractmethod
+    def stored(weights: Weights) -> Model:
+        """The networks of a folder of weights, zero where only training needs them; raises
+        WeightsError."""
+
+    @staticmethod
+    @abstractmethod
+    def graphs_of(model: Model) -> dict[str, nn.Module]:
+        """The graphs by name."""
 
     @abstractmethod
     def space(self, coding: LatentCoding, qindex: Tensor, noise: Tensor) -> Space:
@@ -80,7 +96,7 @@ class SearchedGraphs(TorchGraphs, ABC):
 
     @cached_property
     def _searched(self) -> LatentCoding:
-        coding = self._model.coding
+        coding = self.model.coding
         assert self.weights is not None
         try:
             restore_coding(coding.entropy, self.weights.arrays("entropy.safetensors"))

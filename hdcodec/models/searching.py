@@ -75,7 +75,7 @@ class SearchingNetworks(LatentNetworks):
     ) -> tuple[Floats, Floats]:
         """What `gained` gives, after a search of `steps` steps for what costs less: in squared
         error, or in what `judge` says of the picture. By torch alone."""
-        graphs = cast("SearchedGraphs", self.graphs)
+        graphs = cast("SearchedGraphs[Any]", self.graphs)
         height, width, _ = latents.pixels.shape
         grid = self.noise_of(height, width)
 
@@ -102,7 +102,7 @@ class SearchingCoder(PictureCoder):
         super().__init__(self.searching, pixels, regions)
         self.steps, self.judge = SEARCH_STEPS[options.tune] * options.effort, None
         if self.steps and options.tune == PERCEPTUAL:
-            graphs = cast("SearchedGraphs", self.searching.graphs)
+            graphs = cast("SearchedGraphs[Any]", self.searching.graphs)
             self.judge = _judge(options.metric_weights, graphs.place, graphs.half)
 
     @abstractmethod

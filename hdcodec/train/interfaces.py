@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from hdcodec.models.hdc.config import Config
-from hdcodec.models.hdc.graphs import modules
+from hdcodec.models.hdc.graphs import HdcGraphs
 from hdcodec.models.sprdiff.config import SprdiffConfig
-from hdcodec.models.sprdiff.graphs import load_model, sprdiff_modules
+from hdcodec.models.sprdiff.graphs import SprdiffGraphs
 from hdcodec.models.sprdiff.options import STEPS
 from hdcodec.models.sprdiff.runtime import COARSE, picture_name
 from hdcodec.weights import Weights
@@ -56,10 +56,10 @@ class Described(NamedTuple):
 def described(weights: Weights) -> dict[str, Described]:
     """The graphs of a folder of weights, of any family, by name."""
     if weights.manifest["family"] == "sprdiff":
-        model = load_model(weights).eval().requires_grad_(False)
-        return _described(sprdiff_modules(model), SPRDIFF, sprdiff_example(model.cfg))
+        model = SprdiffGraphs.stored(weights).eval().requires_grad_(False)
+        return _described(SprdiffGraphs.graphs_of(model), SPRDIFF, sprdiff_example(model.cfg))
     hdc = restore(weights).eval().requires_grad_(False)
-    return _described(modules(hdc), HDC, hdc_example(hdc.cfg))
+    return _described(HdcGraphs.graphs_of(hdc), HDC, hdc_example(hdc.cfg))
 
 
 def _described(

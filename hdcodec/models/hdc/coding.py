@@ -8,6 +8,7 @@ four-part context visits the 2x2 positions of each of four channel groups in a d
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import torch
@@ -209,6 +210,20 @@ class LatentCoding(nn.Module):
             value = torch.where(s <= LEAST_LOG_SCALE, m, value) if silent else value
             latent = torch.where(mask, value, latent)
         return latent, mean, log_scale
+
+
+class LatentModel(nn.Module, ABC):
+    """All networks of a family that codes latents."""
+
+    @property
+    @abstractmethod
+    def coding(self) -> LatentCoding:
+        """What codes latents."""
+
+    @abstractmethod
+    def analysed(self, x: Tensor) -> Tensor:
+        """Pixels N x 3 x H x W in [0, 1], sides multiples of 64 -> latents before gain, N x latent
+        x h x w."""
 
 
 def pattern_of(latent: int) -> Tensor:

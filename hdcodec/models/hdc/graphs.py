@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.devices import pick_device
 from hdcodec.models.latent_graphs import (
     AnalysisGraph,
     GainedGraph,
@@ -81,37 +80,26 @@ class PictureGraph(nn.Module):
         return levels(out)
 
 
-def modules(model: HdcModel) -> dict[str, nn.Module]:
-    """The graphs by name."""
-    return {
-        "analysis": AnalysisGraph(model),
-        "gained": GainedGraph(model),
-        "indices": IndicesGraph(model),
-        "picture": PictureGraph(model),
-    }
-
-
-class HdcGraphs(SearchedGraphs):
+class HdcGraphs(SearchedGraphs[HdcModel]):
     """The graphs in torch, and any number of denoising steps."""
 
-    def __init__(
-        self,
-        model: HdcModel,
-        device: torch.device,
-        precision: str = "auto",
-        weights: Weights | None = None,
-    ) -> None:
-        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model = model.eval().requires_grad_(False)
-        super().__init__(model, modules(model), device, precision, ("picture",), weights)
+    pictures = ("picture",)
 
-    @classmethod
-    def load(cls, weights: Weights, device: str, precision: str = "auto") -> HdcGraphs:
-        """From the family's weights; raises WeightsError, DeviceError."""
-        where, sizes = pick_device(device), weights.manifest["config"]
-        model = stored_model(lambda: HdcModel(Config.from_dict(sizes)), weights, _TRAINING_ONLY)
-        with torch.inference_mode(False):
-            return cls(model, where, precision, weights)
+    @staticmethod
+    def stored(weights: Weights) -> HdcModel:
+        """See `SearchedGraphs`."""
+        sizes = weights.manifest["config"]
+        return stored_model(lambda: HdcModel(Config.from_dict(sizes)), weights, _TRAINING_ONLY)
+
+    @staticmethod
+    def graphs_of(model: HdcModel) -> dict[str, nn.Module]:
+        """See `SearchedGraphs`."""
+        return {
+            "analysis": AnalysisGraph(model),
+            "gained": GainedGraph(model),
+            "indices": IndicesGraph(model),
+            "picture": PictureGraph(model),
+        }
 
     def denoised(self, steps: int) -> HdcGraphs:
         """The same networks, whose pictures take so many denoising steps."""

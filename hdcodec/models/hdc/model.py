@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .coding import LatentCoding
+from .coding import LatentCoding, LatentModel
 from .config import Config
 from .drv import DENOISING_STEPS, Condition, Denoiser, DrvEncoder, Enhancer, sample
 from .lic import Lic
@@ -15,7 +15,7 @@ from .predictor import MaskPredictor
 from .vq import Codebook, IndexPrior, LicFeatures, VqDecoder, VqEncoder
 
 
-class HdcModel(nn.Module):
+class HdcModel(LatentModel):
     """The networks; `drv_encoder` is used in training only."""
 
     def __init__(self, cfg: Config) -> None:

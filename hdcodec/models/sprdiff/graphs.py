@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.devices import pick_device
 from hdcodec.models.hdc.coding import LatentCoding
 from hdcodec.models.hdc.lic import trade_off
 from hdcodec.models.latent_graphs import (
@@ -67,33 +66,23 @@ class CoarseGraph(nn.Module):
         return levels(self.model.coarse(self.model.given(decoded(latent), qindex[None])))
 
 
-def sprdiff_modules(model: SprdiffModel) -> dict[str, nn.Module]:
-    """The graphs by name."""
-    pictures = {picture_name(steps): SampleGraph(model, steps) for steps in STEPS}
-    encoder = {"analysis": AnalysisGraph(model), "gained": GainedGraph(model)}
-    return {**encoder, COARSE: CoarseGraph(model), **pictures}
-
-
-class SprdiffGraphs(SearchedGraphs):
+class SprdiffGraphs(SearchedGraphs[SprdiffModel]):
     """The graphs in torch."""
 
-    def __init__(
-        self,
-        model: SprdiffModel,
-        device: torch.device,
-        precision: str = "auto",
-        weights: Weights | None = None,
-    ) -> None:
-        model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model, halved = model.eval().requires_grad_(False), (COARSE, *map(picture_name, STEPS))
-        super().__init__(model, sprdiff_modules(model), device, precision, halved, weights)
+    pictures = (COARSE, *map(picture_name, STEPS))
 
-    @classmethod
-    def load(cls, weights: Weights, device: str, precision: str = "auto") -> SprdiffGraphs:
-        """From the family's weights; raises WeightsError, DeviceError."""
-        where = pick_device(device)
-        with torch.inference_mode(False):
-            return cls(load_model(weights), where, precision, weights)
+    @staticmethod
+    def stored(weights: Weights) -> SprdiffModel:
+        """See `SearchedGraphs`; zero also where integers stand for the networks."""
+        sizes, lacking = weights.manifest["config"], (*TRAINING_ONLY, *INTEGER)
+        return stored_model(lambda: SprdiffModel(SprdiffConfig.from_dict(sizes)), weights, lacking)
+
+    @staticmethod
+    def graphs_of(model: SprdiffModel) -> dict[str, nn.Module]:
+        """See `SearchedGraphs`."""
+        pictures = {picture_name(steps): SampleGraph(model, steps) for steps in STEPS}
+        encoder = {"analysis": AnalysisGraph(model), "gained": GainedGraph(model)}
+        return {**encoder, COARSE: CoarseGraph(model), **pictures}
 
     def space(self, coding: LatentCoding, qindex: Tensor, noise: Tensor) -> Space:
         """Through the coarse picture, or through that of a sample in one step."""
@@ -105,12 +94,3 @@ class SprdiffGraphs(SearchedGraphs):
             lambda latent: model.coarse(model.given(latent, qindex)),
             lambda latent: model.picture(latent, qindex, noise, dial, 1),
         )
-
-
-def load_model(weights: Weights) -> SprdiffModel:
-    """The networks of a folder of weights, zero where only training needs them and where integers
-    stand for them; raises WeightsError."""
-    sizes = weights.manifest["config"]
-    return stored_model(
-        lambda: SprdiffModel(SprdiffConfig.from_dict(sizes)), weights, (*TRAINING_ONLY, *INTEGER)
-    )

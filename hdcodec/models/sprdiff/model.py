@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from hdcodec.models.hdc.coding import LatentCoding
+from hdcodec.models.hdc.coding import LatentCoding, LatentModel
 from hdcodec.models.hdc.lic import Analysis
 
 from .codec import LatentCodec, TripleFeatures
@@ -16,7 +16,7 @@ from .semantic import SemanticEncoder
 from .vae import VaeEncoder
 
 
-class SprdiffModel(nn.Module):
+class SprdiffModel(LatentModel):
     """The networks. `distortion` are the layers of hdc's analysis but for the last."""
 
     def __init__(self, cfg: SprdiffConfig) -> None:
