@@ -27,7 +27,7 @@ from ._eight_bits import packed
 from ._errors import ExistsError, HdcError, OutputError
 from .conformance import suite
 from .format import MODELS
-from .models import FAMILIES, family_class
+from .models import FAMILIES, family_class, newest
 from .weights import NETWORKS
 
 PAGES = Path(__file__).parent / "web"
@@ -74,7 +74,7 @@ def write_site(folder: Path, runtime: Path | None = None, *, force: bool = False
     files = dict(_pages())
     files |= {f"runtime/{RUNTIME[name]}": data for name, data in read_runtime(source).items()}
     models: dict[int, list[str]] = {}
-    for number in MODELS:
+    for number in newest():
         found = dict(_of_model(number))
         files |= found
         models[number] = list(found)
@@ -86,7 +86,7 @@ def write_site(folder: Path, runtime: Path | None = None, *, force: bool = False
         "version": version,
         "files": {name: len(data) for name, data in sorted(files.items())},
         "models": models,
-        "checks": {number: _check(MODELS[number].family) for number in MODELS},
+        "checks": {number: _check(MODELS[number].family) for number in newest()},
     }
     files[LIST] = json.dumps(listed, indent=1).encode()
     _write(folder, files, force)

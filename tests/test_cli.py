@@ -20,7 +20,7 @@ from headers import header
 from PIL import Image
 
 from hdcodec.cli._group import COMMANDS
-from hdcodec.format import MODELS, pack, unpack
+from hdcodec.format import MODELS, Model, pack, unpack
 
 FACTS = {"output", "width", "height", "model", "seconds"}
 COMPRESS_FACTS = FACTS | {"input", "bytes", "bpp", "quality"}
@@ -406,6 +406,14 @@ def test_models_are_intact(hdc: Hdc) -> None:
         assert model["bytes"] == sum(file["bytes"] for file in model["files"])
         assert all(part["state"] == "intact" for part in (model, *model["files"]))
         assert f"{model['model']} (id {model['model_id']}): " in hdc("models").out.decode()
+
+
+def test_models_are_those_of_this_release(hdc: Hdc, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = dict(MODELS)
+    monkeypatch.setitem(MODELS, 0, Model("hdc", 2, "0.0"))
+    run = hdc("models", "--json")
+    assert run.code == 0
+    assert {model["model_id"] for model in run.facts["models"]} == set(shipped)
 
 
 # Verify

@@ -11,6 +11,7 @@ from command import Hdc
 from test_errors import assert_failed
 
 from hdcodec import _site, weights
+from hdcodec.format import MODELS, Model
 
 SMALL = {
     name: (b"\0asm" if name.endswith(".wasm") else b"// ") + name.encode() for name in _site.RUNTIME
@@ -65,6 +66,15 @@ def test_a_site_is_all_that_decoding_takes(hdc: Hdc, package: Path, tmp_path: Pa
         "version": listed["version"],
         "runtime": str(package),
     }
+
+
+def test_a_site_has_the_models_of_this_release(
+    hdc: Hdc, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = set(map(str, MODELS))
+    monkeypatch.setitem(MODELS, 0, Model("hdc", 2, "0.0"))
+    assert hdc("web", tmp_path / "site", "--runtime", package).code == 0
+    assert set(json.loads((tmp_path / "site" / "site.json").read_bytes())["models"]) == shipped
 
 
 def test_a_site_is_small(hdc: Hdc, package: Path, tmp_path: Path) -> None:

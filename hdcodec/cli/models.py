@@ -22,9 +22,9 @@ def command(as_json: bool) -> None:
 
     The exit code is 1 if a file is missing or changed.
     """
-    from hdcodec.format import MODELS
+    from hdcodec.models import newest
 
-    models = [_model(number, known.family) for number, known in MODELS.items()]
+    models = [_model(number) for number in newest()]
     if as_json:
         say(json.dumps({"models": models}))
     else:
@@ -33,10 +33,11 @@ def command(as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _model(number: int, name: str) -> dict[str, Any]:
+def _model(number: int) -> dict[str, Any]:
+    from hdcodec.format import MODELS
     from hdcodec.weights import find
 
-    model: dict[str, Any] = {"model": name, "model_id": number}
+    model: dict[str, Any] = {"model": MODELS[number].family, "model_id": number}
     try:
         weights = find(number)
     except WeightsError as error:

@@ -30,6 +30,11 @@ def identify(model: str | int) -> int:
     return max(ids)
 
 
+def newest() -> list[int]:
+    """The model ids whose weights belong to this release, one of each family."""
+    return [identify(name) for name in FAMILIES]
+
+
 def family_class(name: str) -> type[Family]:
     """The class of a family; imports nothing heavy."""
     found: type[Family] = import_module(FAMILIES[name]).Family
