@@ -325,6 +325,16 @@ def test_command_measures_rivals(
     assert told["failed"] == []
 
 
+def test_options_of_this_codec_count_beside_rivals_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["eval", str(folder), "--qualities", "", "--against", "jpeg", "--metrics", "psnr"]
+    assert main([*arguments, "--model", "vae"]) == 1
+    assert "unknown model 'vae'" in capsys.readouterr().err
+    assert main([*arguments, "--steps", "2"]) == 2
+    assert "--steps is not an option of hdc." in capsys.readouterr().err
+
+
 def test_command_fails_where_a_picture_did(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,7 +93,7 @@ def command(
 
     names = check_names(metrics)
     paths = picture_files(folder)[:limit]
-    curves = _own_curves(qualities, model, device, family, metric_weights) if qualities else []
+    curves = _own_curves(qualities, model, device, family, metric_weights)
     curves += rival_curves(against)
     anchor = anchor or next((curve.name for curve in curves if curve.name in against), None)
     if out:
@@ -142,4 +142,6 @@ def _own_curves(
     dials = {name: family.pop(name) for name in options.family_names("Decoding")}
     dials = options.of_family(model, "Decoding", dials)
     chosen = options.of_family(model, "Encoding", family, metric_weights=metric_weights)
+    if not qualities:
+        return []
     return own_curves(qualities, dials, options=chosen, model=model, device=device)
