@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 import numpy as np
-from measuring import machine, table
+from measuring import machine, run_command, table
 from PIL import Image
 
 from hdcodec import Codec, weights
@@ -78,4 +78,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

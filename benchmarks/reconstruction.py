@@ -18,7 +18,8 @@ import torch
 from measuring import run_command, table
 from torch import Tensor
 
-from hdcodec.models.sprdiff.vae import STRIDE, Vae
+from hdcodec.models.sprdiff.config import VAE_STRIDE
+from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import DISTS, LPIPS, find_dists, find_lpips
 from hdcodec.train.data import Pixels, read_photos
 from hdcodec.train.vae import load_vae
@@ -51,7 +52,7 @@ def main(
     generator = torch.Generator().manual_seed(seed)
     strengths = [float(text) for text in noise.split(",")]
     rows, latents = [], []
-    for photo in read_photos(folder, smallest=STRIDE, limit=limit):
+    for photo in read_photos(folder, smallest=VAE_STRIDE, limit=limit):
         x = centre(photo, side).to(device)
         with torch.inference_mode():
             z = model.encode(x)
@@ -74,7 +75,7 @@ def load_judges(folder: Path | None, device: str) -> Judges:
     return lpips.to(device).eval(), dists.to(device).eval()
 
 
-def centre(photo: Pixels, side: int, stride: int = STRIDE) -> Tensor:
+def centre(photo: Pixels, side: int, stride: int = VAE_STRIDE) -> Tensor:
     """The middle of a photo, 1 x 3 x H x W in [0, 1], both sides at most `side` and multiples of
     `stride`."""
     height, width = (min(length, side) // stride * stride for length in photo.shape[:2])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from measuring import table
+from measuring import run_command, table
 from PIL import Image
 
 from hdcodec import Codec
@@ -55,4 +55,4 @@ def main(pictures: tuple[Path, ...], float32: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

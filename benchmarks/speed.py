@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from measuring import apart, machine, peak_megabytes, table
+from measuring import apart, machine, peak_megabytes, run_command, table
 from PIL import Image, features
 
 Coder = tuple[Callable[[Image.Image], bytes], Callable[[bytes], object]]
@@ -151,4 +151,4 @@ def main(picture: Path, runs: int, threads: int, only: str, metric_weights: str 
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import click
-from measuring import cost, machine, table
+from measuring import cost, machine, run_command, table
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -71,4 +71,4 @@ def main(picture: Path, runs: int, beside: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

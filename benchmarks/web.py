@@ -22,7 +22,7 @@ from queue import Queue
 from typing import Any
 
 import click
-from measuring import machine, table
+from measuring import machine, run_command, table
 from PIL import Image
 
 from hdcodec import Codec, info, weights
@@ -122,7 +122,8 @@ def main(picture: Path, qualities: tuple[float, ...], runs: int, chromium: str |
     engines = {"node": (in_node, shutil.which("node"))}
     browser = chromium or next(filter(None, map(shutil.which, BROWSERS)), None)
     engines["chromium"] = (in_chromium, browser)
-    codec, folder = Codec(device="cpu"), weights.find(1).folder
+    codec = Codec(device="cpu")
+    folder = weights.find(codec.model_id).folder
     with Image.open(picture) as image:
         pixels = image.convert("RGB")
     rows: list[dict[str, object]] = []
@@ -155,4 +156,4 @@ def main(picture: Path, qualities: tuple[float, ...], runs: int, chromium: str |
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -60,6 +60,11 @@ def test_files_of_another_kind_are_refused(stage: str, data: Path, wrong: tuple[
     assert message in line or "is not of EfficientNet-Lite0" in line
 
 
+def test_a_tar_file_that_is_none_is_named(data: Path) -> None:
+    (data / "more.tar").write_bytes(b"nothing")
+    assert f"{data / 'more.tar'} is not a whole tar file" in said(data, "vae")
+
+
 def test_hdc_does_not_begin_from_another_model(data: Path, wrong: tuple[Path, str]) -> None:
     path, _ = wrong
     assert said(data, "draw", "--init", path).endswith(f"{path} is not a checkpoint of hdc")

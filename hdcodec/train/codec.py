@@ -16,9 +16,9 @@ from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.layers import Shuffle, Unshuffle
 from hdcodec.models.hdc.lic import Lic, trade_off, uniform
 from hdcodec.models.sprdiff.codec import LatentCodec, TripleFeatures
-from hdcodec.models.sprdiff.config import LatentCodecConfig
+from hdcodec.models.sprdiff.config import VAE_STRIDE, LatentCodecConfig
 from hdcodec.models.sprdiff.semantic import SemanticEncoder
-from hdcodec.models.sprdiff.vae import STRIDE, Vae
+from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import LPIPS
 
 from .checkpoint import load_average
@@ -81,18 +81,18 @@ class Encoders(nn.Module):
         """The bytes of all that is kept of pixels in 256 levels, N x h x w x B at 1/16: features in
         float16, one encoder's behind the other's, then the pixels of a position."""
         features = torch.cat([part.float() for part in self.encode(x)], 1).half()
-        pixels = Unshuffle(STRIDE)(x).mul(255).round().byte()
+        pixels = Unshuffle(VAE_STRIDE)(x).mul(255).round().byte()
         as_bytes = features.permute(0, 2, 3, 1).contiguous().view(torch.uint8)
         return torch.cat([as_bytes, pixels.permute(0, 2, 3, 1)], 3)
 
     def unpacked(self, batch: Tensor) -> Kept:
         """What `kept` gives, as a batch N x B x h x w."""
-        data, end = batch.permute(0, 2, 3, 1), batch.shape[1] - 3 * STRIDE**2
+        data, end = batch.permute(0, 2, 3, 1), batch.shape[1] - 3 * VAE_STRIDE**2
         features = data[..., :end].view(torch.float16).permute(0, 3, 1, 2).float()
         rest = features.shape[1] - self.vae.cfg.latent - self.semantic.cfg.features
         sizes = [self.vae.cfg.latent, rest, self.semantic.cfg.features]
         pixels = data[..., end:].permute(0, 3, 1, 2).float() / 255
-        return Kept(TripleFeatures(*torch.split(features, sizes, 1)), Shuffle(STRIDE)(pixels))
+        return Kept(TripleFeatures(*torch.split(features, sizes, 1)), Shuffle(VAE_STRIDE)(pixels))
 
 
 def load_encoders(vae: Path, semantic: Path, device: str) -> Encoders:

@@ -26,7 +26,7 @@ def read_photos(folder: Path, *, smallest: int = 128, limit: int | None = None) 
     """All photos of a folder (image files and tar files of them) as H x W x 3 uint8 arrays.
 
     Photos with a side under `smallest` are left out; the order is that of the sorted names. Raises
-    ValueError where there is none.
+    ValueError where there is none, or a tar file is broken.
     """
     blobs = [blob for path in sorted(folder.rglob("*")) for blob in _blobs(path)][:limit]
     with ThreadPoolExecutor() as pool:
@@ -42,9 +42,12 @@ def _blobs(path: Path) -> list[bytes]:
         return [path.read_bytes()]
     if path.suffix.lower() != ".tar":
         return []
-    with tarfile.open(path) as tar:
-        members = [m for m in tar.getmembers() if Path(m.name).suffix.lower() in _SUFFIXES]
-        return [f.read() for m in members if (f := tar.extractfile(m)) is not None]
+    try:
+        with tarfile.open(path) as tar:
+            members = [m for m in tar.getmembers() if Path(m.name).suffix.lower() in _SUFFIXES]
+            return [f.read() for m in members if (f := tar.extractfile(m)) is not None]
+    except tarfile.TarError as error:
+        raise ValueError(f"{path} is not a whole tar file") from error
 
 
 def _decode(blob: bytes) -> Pixels:

@@ -12,10 +12,7 @@ from torch import Tensor, nn
 
 from hdcodec.models.hdc.lic import Analysis, Synthesis
 
-from .config import VAE_STRIDE, VaeConfig
-
-STRIDE = VAE_STRIDE
-"""Pixels per latent position: sides of pictures are multiples of this."""
+from .config import VaeConfig
 
 PACE = 0.01
 """Weight of a batch in the running mean and deviation of the latents."""
