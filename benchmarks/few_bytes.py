@@ -7,8 +7,9 @@ The middle of every so manieth picture in FOLDER is coded by each model into who
 so many bytes, smaller than it is where that model does so, and decoded at fidelity 0; by models
 named as searched once more, with effort 1 by LPIPS and DISTS, which takes minutes a file. AVIF
 codes it at the half, the quarter or the eighth of its size, whatever then is closest in LPIPS;
-where no such file is small enough there is no row. Prints a Markdown table of means. A sheet has a
-strip for each picture and budget: the original, then the models, then AVIF.
+where no such file is small enough there is no row. Prints a Markdown table of means, and to the
+error stream the name of each picture when it is begun. A sheet has a strip for each picture and
+budget: the original, then the models, then AVIF.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ def main(
     values: dict[tuple[int, str], list[list[float]]] = {}
     strips = []
     for path in picture_files(folder)[::every][:limit]:
+        click.echo(path.name, err=True)
         image = middle(path, side)
         reference = Reference(image, METRICS, weights=metric_weights)
         for budget in map(int, budgets.split(",")):
