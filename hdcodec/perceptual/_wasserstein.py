@@ -66,19 +66,21 @@ def wasserstein(fa: Sequence[Tensor], fb: Sequence[Tensor]) -> Tensor:
 def local(x: Tensor) -> tuple[Tensor, Tensor]:
     """Means and standard deviations in windows of N x C x H x W: N x C x H/4 x W/4 each.
 
-    Windows are three binomial filters, two of them with every other sample left out after them, and
-    reach beyond the border, where all is 0. The gradient of a variance below the least one passes.
+    Windows are three binomial filters, of which the first two keep every other sample, and reach
+    beyond the border, where all is 0. The gradient of a variance below the least one passes.
     """
     first, second = x, x.square()
     for level in range(LEVEL):
-        first, second = (blurred(v[:, :, ::2, ::2] if level else v) for v in (first, second))
+        stride = 2 if level < LEVEL - 1 else 1
+        first, second = blurred(first, stride), blurred(second, stride)
     variance = second - first.square()
     floor = (LEAST_VARIANCE - variance).clamp(min=0).detach()
     return first, (variance + floor).sqrt()
 
 
-def blurred(x: Tensor) -> Tensor:
-    """N x C x H x W filtered by 1/4, 1/2, 1/4 along both sides, zeros beyond them."""
+def blurred(x: Tensor, stride: int) -> Tensor:
+    """Every `stride`-th sample of N x C x H x W filtered by 1/4, 1/2, 1/4 along both sides, zeros
+    beyond them."""
     line = 0.5 - 0.25 * torch.arange(-1.0, 2.0, device=x.device).abs()
     kernel = (line[:, None] * line).expand(x.shape[1], 1, 3, 3)
-    return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+    return F.conv2d(x, kernel, stride=stride, padding=1, groups=x.shape[1])
