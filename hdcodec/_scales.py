@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
     from .models.family import Family, Pixels, Stream
 
-USUAL_BPP = 0.005
-"""Bits per pixel that a file takes about where it is coded at its own size; a search for a scale
-begins with it."""
+USUAL_BPP, LARGE_BPP = 0.005, 0.02
+"""Bits per pixel that a file takes about where it is coded at its own size, and where that is more
+than `VIEWED`; a search for a scale begins with them."""
+
+
+VIEWED = 1 << 19
+"""Pixels of a picture that are looked at where it has more: it is shown smaller, on a screen, and
+seen as a whole. To code more of them takes a higher quality."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Scales:
         return self.encode(np.asarray(small), rate, options)
 
     def within(self, room: Callable[[int], int], options: Any) -> tuple[int, Stream]:
-        """The smallest scale whose best quality within the room is at least the family's
-        `scaled_below`, and the stream of that quality.
+        """The smallest scale whose best quality within the room is at least `wanted`, and the
+        stream of that quality.
 
         room: a scale to the bytes that its range stream may have. Where no quality is high enough
         at any scale, the best at the last one, or, if nothing fits, what has the fewest bytes.
@@ -60,26 +65,39 @@ class Scales:
         first = self.first
         if start == first:  # most budgets allow the picture its own size: nothing else is tried
             stream = self.stream(first, Rate(budget=room(first)), options)
-            if first == self.last or self._is_good(stream, room(first)):
+            if first == self.last or self._is_good(first, stream, room(first)):
                 return first, stream
             start = first = first + 1
-        wanted, quick = Rate(self.family.scaled_below), options.quick
+        quick = options.quick
 
         def excess(scale: int) -> float:
-            return (1 + len(self.stream(scale, wanted, quick).payload)) / (1 + room(scale))
+            stream = self.stream(scale, Rate(self.wanted(scale)), quick)
+            return (1 + len(stream.payload)) / (1 + room(scale))
 
         scale = smallest(excess, start, first, self.last) if room(self.last) >= 0 else self.last
-        return scale, self.stream(scale, Rate(wanted.quality, room(scale)), options)
+        return scale, self.stream(scale, Rate(self.wanted(scale), room(scale)), options)
 
-    def _is_good(self, stream: Stream, room: int) -> bool:
+    def wanted(self, scale: int) -> float:
+        """The quality that a budget has to allow if the picture is to be coded at a scale."""
+        family = self.family
+        return family.large_below if self._is_large(scale) else family.scaled_below
+
+    def _is_large(self, scale: int) -> bool:
+        width, height = coded_size(self.rgb.size, scale)
+        return width * height > VIEWED
+
+    def _is_good(self, scale: int, stream: Stream, room: int) -> bool:
         quality = self.family.settings(stream.parameters)["quality"]
-        return len(stream.payload) <= room and quality >= self.family.scaled_below
+        return len(stream.payload) <= room and quality >= self.wanted(scale)
 
     def _guess(self, room: int) -> int:
         """Where the search begins: at a scale for so many bytes for so many pixels."""
-        usual = USUAL_BPP / 8 * self.rgb.width * self.rgb.height
-        steps = math.ceil(2 * math.log2(usual / max(1, room)))
-        return min(max(self.first, steps), self.last)
+        ratio = self.rgb.width * self.rgb.height / 8 / max(1, room)
+        usual, large = (math.ceil(2 * math.log2(bpp * ratio)) for bpp in (USUAL_BPP, LARGE_BPP))
+        scale = max(self.first, usual)
+        while scale < large and self._is_large(scale):
+            scale += 1
+        return min(scale, self.last)
 
 
 def smallest(excess: Callable[[int], float], start: int, first: int, last: int) -> int:

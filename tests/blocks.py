@@ -49,7 +49,8 @@ class BlocksSymbols:
 class Blocks:
     """The parameters are 0 and the number of bits of a colour, 1 to 8, less 1."""
 
-    Encoding, Decoding, scaled_below = BlocksEncoding, BlocksDecoding, 40.0
+    Encoding, Decoding = BlocksEncoding, BlocksDecoding
+    scaled_below = large_below = 40.0
     precise = ()
     fingerprint = "1"
 

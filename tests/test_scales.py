@@ -15,9 +15,10 @@ from PIL import Image
 
 import hdcodec
 from hdcodec import Codec, CorruptError, TargetError, TooLargeError, packets, pillow_plugin
-from hdcodec._scales import smallest
+from hdcodec._scales import VIEWED, smallest
 from hdcodec.format import MAX_SIDE, pack, unpack
 from hdcodec.format.header import coded_size
+from hdcodec.models import FAMILIES
 
 pillow_plugin.register()
 
@@ -73,20 +74,30 @@ def test_every_budget_has_a_picture(
     assert codec.compress(image, target_size=budget + alpha) == box.data
 
 
-@pytest.mark.parametrize("budget", [60, 90, 150, 400])
-def test_the_scale_is_the_smallest_of_enough_quality(
-    codec: Codec, astronaut: Image.Image, budget: int
-) -> None:
-    def quality(**caps: int) -> tuple[int, float]:
-        box = codec.encode(astronaut, protect="none", **caps)
-        return box.header.scale, codec.family.settings(box.header.parameters)["quality"]
+def least(codec: Codec, size: tuple[int, int]) -> float:
+    """The quality that a picture of a size has to have in a file of a given size."""
+    family = codec.family
+    return family.large_below if size[0] * size[1] > VIEWED else family.scaled_below
 
-    scale, found = quality(target_size=budget)
-    assert found >= codec.family.scaled_below
+
+@pytest.mark.parametrize(
+    ("model", "side", "budget"),
+    [
+        *(("hdc", 512, budget) for budget in (60, 90, 150, 400)),
+        *((model, 1024, budget) for model in FAMILIES for budget in (300, 900, 3000)),
+    ],
+)
+def test_the_scale_is_the_smallest_of_enough_quality(
+    model: str, astronaut: Image.Image, side: int, budget: int
+) -> None:
+    codec, image = Codec(model, device="cpu", backend="onnx"), astronaut.resize((side, side))
+    box = codec.encode(image, target_size=budget, protect="none")
+    scale, quality = box.header.scale, codec.family.settings(box.header.parameters)["quality"]
+    assert quality >= least(codec, box.header.coded_size)
     if scale:
-        larger = coded_size(astronaut.size, scale - 1)
-        least = codec.family.scaled_below
-        enough = codec.encode(astronaut, quality=least, max_side=max(larger), protect="none")
+        larger = coded_size(image.size, scale - 1)
+        wanted = {"quality": least(codec, larger), "max_side": max(larger)}
+        enough = codec.encode(image, protect="none", **wanted)
         assert enough.header.scale == scale - 1
         assert len(enough.data) > budget
 

@@ -116,6 +116,9 @@ class Family(Protocol):
     """The quality, 0..100, that a budget has to allow a picture at its own size; where it allows
     less the picture is coded smaller. `python benchmarks/scales.py` shows what is best."""
 
+    large_below: float
+    """The same of pictures of more pixels than people look at, `hdcodec._scales.VIEWED`."""
+
     precise: tuple[str, ...]
     """Beginnings of the names of weights that pictures need in more than 8 bits."""
 

@@ -30,6 +30,7 @@ class Hdc(LatentFamily[Config, "SymbolCodec", "HdcNetworks"]):
     Encoding = options.Encoding
     Decoding = options.Decoding
     scaled_below = 5.0
+    large_below = 50.0
     sizes = Config
 
     def __init__(self, model_id: int) -> None:

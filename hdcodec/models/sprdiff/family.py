@@ -27,6 +27,7 @@ class Sprdiff(LatentFamily[SprdiffConfig, "LatentCoder", "SprdiffNetworks"]):
     Encoding = SprdiffEncoding
     Decoding = SprdiffDecoding
     scaled_below = 15.0
+    large_below = 95.0
     sizes = SprdiffConfig
     precise = ("codec.reconstruction.enter.", "codec.reconstruction.deep.1.")
 
