@@ -207,6 +207,18 @@ def test_the_average_alone_is_a_start(options: dict[str, Any], tmp_path: Path) -
             assert torch.equal(tensor, whole[name].half().float()), name
 
 
+def test_a_mean_lies_half_way(options: dict[str, Any], tmp_path: Path) -> None:
+    pieces, files = script("research/gpu/pieces.py"), [tmp_path / f"{k}.pt" for k in range(3)]
+    for seed, path in enumerate(files[:2]):
+        train("vae", max_steps=1, **options | {"seed": seed})
+        (tmp_path / "vae.pt").rename(path)
+    CliRunner().invoke(pieces.main, ["mean", *map(str, files)], catch_exceptions=False)
+    one, other, mean = (vae.load_vae(path, VAE_SIZES).state_dict() for path in files)
+    assert any(not torch.equal(one[name], other[name]) for name in mean)
+    for name, tensor in mean.items():
+        torch.testing.assert_close(tensor, (one[name] + other[name]) / 2, rtol=1e-3, atol=1e-4)
+
+
 def test_the_table_has_a_line_for_each_noise(
     data: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

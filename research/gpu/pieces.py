@@ -3,6 +3,7 @@
     python research/gpu/pieces.py split [--average] CHECKPOINT FOLDER   # FOLDER/vae.pt.00, ...
     python research/gpu/pieces.py join FOLDER CHECKPOINT
     python research/gpu/pieces.py start CHECKPOINT OUT       # the averaged model alone, to --init
+    python research/gpu/pieces.py mean ONE OTHER OUT         # of two runs' averaged models
     python research/gpu/pieces.py teacher WEIGHTS OUT        # what --teacher needs of them
 
 Only the model is kept in float32: the average that it is blended into becomes float16, what the
@@ -62,6 +63,20 @@ def join(folder: Path, checkpoint: Path) -> None:
 def start(checkpoint: Path, out: Path) -> None:
     """Write the averaged model of CHECKPOINT alone, in float16."""
     torch.save({"average": each(load(checkpoint)["average"], Tensor.half)}, out)
+
+
+@main.command()
+@click.argument("one", type=click.Path(exists=True, path_type=Path))
+@click.argument("other", type=click.Path(exists=True, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def mean(one: Path, other: Path, out: Path) -> None:
+    """Write what lies half way between the averaged models of ONE and OTHER, as `start` does."""
+    first, second = (load(path)["average"] for path in (one, other))
+    half_way = {
+        name: (first[name] + value) / 2 if value.is_floating_point() else value
+        for name, value in second.items()
+    }
+    torch.save({"average": each(half_way, Tensor.half)}, out)
 
 
 @main.command()
