@@ -25,8 +25,8 @@ _LOG2 = np.array([((257 + k) ** _UNIT - 1).bit_length() - 8 * _UNIT for k in ran
 """log2((257 + k) / 256) in units of 1/256, rounded up; from integers alone."""
 
 _SPARE_BITS = 64
-"""What symbols may hold beyond the bytes of a stream: what the coder has not yet written, and zeros
-that were."""
+"""Bits that symbols may carry beyond the bytes of a stream: what the coder has not written yet, and
+zero bytes at the end, which are left out."""
 
 _AHEAD = 64
 """Bytes of zeros or ones after a beginning: more than a coder looks ahead."""
