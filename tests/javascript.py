@@ -89,10 +89,10 @@ def expected_symbols(data: bytes) -> Answer:
 # Files
 
 
-def files(codec: Codec, photos: list[Image.Image], count: int, seed: int = 1) -> Iterator[bytes]:
+def files(codec: Codec, photos: list[Image.Image], count: int) -> Iterator[bytes]:
     """Files of random sizes, qualities, maps, kept shares, scales and chunks: of photographs, of
     symbols without sense, and range streams of random bytes."""
-    random = Random(seed)
+    random = Random(1)
     makers = photographed, invented, invented, senseless
     for number in range(count):
         yield makers[number % len(makers)](codec, photos, random)

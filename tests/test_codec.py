@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from crafted import sealed
 from headers import header
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,11 +55,6 @@ def array(image: Image.Image) -> NDArray[np.float64]:
 
 def differs(a: Image.Image, b: Image.Image) -> bool:
     return bool((array(a) != array(b)).any())
-
-
-def sealed(body: bytes) -> bytes:
-    """`body` with the checksum that makes it an intact file."""
-    return body + (zlib.crc32(body) & 0xFFFFFF).to_bytes(CHECKSUM, "little")
 
 
 # ---- pictures ----

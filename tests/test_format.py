@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from crafted import SIGNATURE, png_chunk, sealed
 from headers import header
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,19 +36,10 @@ TINY = header(width=1, height=1, quality=0, kept=0)
 OPTIONAL = 200
 
 
-def sealed(body: bytes) -> bytes:
-    """`body` with the checksum that makes it an intact file."""
-    return body + (zlib.crc32(body) & 0xFFFFFF).to_bytes(3, "little")
-
-
 def alpha_png(width: int, height: int, mode: str = "L", **options: object) -> bytes:
     buffer = io.BytesIO()
     Image.linear_gradient("L").resize((width, height)).convert(mode).save(buffer, "PNG", **options)
     return buffer.getvalue()
-
-
-def section(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 GOLDEN = {
@@ -300,11 +292,10 @@ def test_alpha_is_accepted(mode: str) -> None:
 
 
 def ihdr(*fields: int) -> bytes:
-    return section(b"IHDR", struct.pack(">IIBBBBB", *fields))
+    return png_chunk(b"IHDR", struct.pack(">IIBBBBB", *fields))
 
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-IDAT, IEND = section(b"IDAT", zlib.compress(bytes(100))), section(b"IEND", b"")
+IDAT, IEND = png_chunk(b"IDAT", zlib.compress(bytes(100))), png_chunk(b"IEND", b"")
 HOSTILE_ALPHA = {
     "empty": b"",
     "no png": bytes(100),
@@ -314,7 +305,7 @@ HOSTILE_ALPHA = {
     "colour": SIGNATURE + ihdr(40, 30, 8, 2, 0, 0, 0) + IDAT + IEND,
     "16 bits": SIGNATURE + ihdr(40, 30, 16, 0, 0, 0, 0) + IDAT + IEND,
     "interlaced": SIGNATURE + ihdr(40, 30, 8, 0, 0, 0, 1) + IDAT + IEND,
-    "text bomb": SIGNATURE + ihdr(40, 30, 8, 0, 0, 0, 0) + section(b"zTXt", b"x") + IDAT + IEND,
+    "text bomb": SIGNATURE + ihdr(40, 30, 8, 0, 0, 0, 0) + png_chunk(b"zTXt", b"x") + IDAT + IEND,
     "no pixels": SIGNATURE + ihdr(40, 30, 8, 0, 0, 0, 0) + IEND,
     "cut": SIGNATURE + ihdr(40, 30, 8, 0, 0, 0, 0) + IDAT,
     "trailing": SIGNATURE + ihdr(40, 30, 8, 0, 0, 0, 0) + IDAT + IEND + b"more",

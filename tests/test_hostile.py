@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from crafted import png_chunk, png_file, sealed
 from headers import header
 from PIL import Image
 
@@ -28,20 +29,10 @@ GOLDEN = sorted(DATA.glob("*.hdc"))
 MIB = 1 << 20
 
 
-def sealed(body: bytes) -> bytes:
-    """`body` with the checksum that makes it an intact file."""
-    return body + (zlib.crc32(body) & 0xFFFFFF).to_bytes(3, "little")
-
-
-def section(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
 def png(size: tuple[int, int], pixels: bytes, *others: bytes, depth: int = 8) -> bytes:
     """A gray PNG around compressed `pixels`."""
-    header = section(b"IHDR", struct.pack(">IIBBBBB", *size, depth, 0, 0, 0, 0))
-    middle = b"".join(others) + section(b"IDAT", pixels)
-    return b"\x89PNG\r\n\x1a\n" + header + middle + section(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", *size, depth, 0, 0, 0, 0)
+    return png_file(header, *others, png_chunk(b"IDAT", pixels))
 
 
 # Damage
@@ -155,7 +146,7 @@ print(*map(name, sys.argv[2:]))
 def test_bombs_are_decoded_in_64_mib(bomb: bytes, tmp_path: Path) -> None:
     """An alpha channel whose pixels go on for 256 MiB, and pictures with such pixels and texts."""
     flat = zlib.compress(bytes(30 * 41))
-    text = section(b"zTXt", b"name\0\0" + bomb)
+    text = png_chunk(b"zTXt", b"name\0\0" + bomb)
     hidden = png((30_000, 30_000), bomb)
     icon = struct.pack("<6H", 0, 1, 1, 0, 0, 1) + struct.pack("<HII", 32, len(hidden), 22) + hidden
     head = header(40, 30, 0, 0)
@@ -164,8 +155,8 @@ def test_bombs_are_decoded_in_64_mib(bomb: bytes, tmp_path: Path) -> None:
         "alpha": (pack(head, b"", {ALPHA: png((40, 30), bomb)}), "CorruptError"),
         "pixels": (png((40, 30), bomb), "accepted"),
         "text": (png((40, 30), flat, text), "accepted"),
-        "profile": (png((40, 30), flat, section(b"iCCP", b"name\0\0" + bomb)), "accepted"),
-        "texts": (png((40, 30), flat, section(b"iTXt", b"n\0\1\0\0\0" + bomb)), "accepted"),
+        "profile": (png((40, 30), flat, png_chunk(b"iCCP", b"name\0\0" + bomb)), "accepted"),
+        "texts": (png((40, 30), flat, png_chunk(b"iTXt", b"n\0\1\0\0\0" + bomb)), "accepted"),
         "icon": (icon, "TooLargeError"),
     }
     for name, (data, _) in tried.items():

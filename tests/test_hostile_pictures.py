@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crafted import png_chunk, png_file
 from PIL import EpsImagePlugin, Image
 
 from hdcodec import HdcError, ImageError, TooLargeError
@@ -23,16 +24,11 @@ pytestmark = [
 ]
 
 
-def section(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
 def png(size: tuple[int, int], *others: bytes, pixels: bytes | None = None) -> bytes:
     """A black PNG of 8 bits a channel."""
     raw = zlib.compress(bytes(size[1] * (1 + 3 * size[0]))) if pixels is None else pixels
-    header = section(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0))
-    middle = b"".join(others) + section(b"IDAT", raw)
-    return b"\x89PNG\r\n\x1a\n" + header + middle + section(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    return png_file(header, *others, png_chunk(b"IDAT", raw))
 
 
 def icon(size: int, inside: bytes) -> bytes:
@@ -120,8 +116,10 @@ def test_what_cannot_be_read_is_one_error(name: str) -> None:
 
 
 ODD = {
-    "text that goes on": png((4, 4), section(b"zTXt", b"x\0\0" + zlib.compress(bytes(1 << 22)))),
-    "many texts": png((4, 4), *[section(b"zTXt", b"x\0\0" + zlib.compress(bytes(1_000_000)))] * 70),
+    "text that goes on": png((4, 4), png_chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(1 << 22)))),
+    "many texts": png(
+        (4, 4), *[png_chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(1_000_000)))] * 70
+    ),
     "pixels that go on for 4 MiB": png((4, 4), pixels=zlib.compress(bytes(1 << 22))),
     "1 bit tiff": tiff(bits=1, data=b"\xf0" * 4),
     "16 bit tiff": tiff(bits=16, data=bytes(32)),
@@ -162,7 +160,7 @@ def test_a_profile_of_megabytes_that_is_none_is_a_warning(kind: str) -> None:
 
 
 def test_a_profile_that_goes_on_is_a_warning() -> None:
-    endless = section(b"iCCP", b"x\0\0" + zlib.compress(bytes(64 << 20)))
+    endless = png_chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(64 << 20)))
     with pytest.warns(UserWarning, match="colour profile is ignored"):
         assert load(io.BytesIO(png((4, 4), endless))).rgb.size == (4, 4)
 

@@ -5,11 +5,13 @@ import os
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from crafted import png_chunk, png_file
 from headers import header
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -440,14 +442,7 @@ def test_a_profile_that_cannot_be_used_is_ignored_with_a_warning(
 
 
 def png(header: bytes, raw: bytes = b"") -> bytes:
-    import zlib
-
-    def section(kind: bytes, body: bytes) -> bytes:
-        check = struct.pack(">I", zlib.crc32(kind + body))
-        return struct.pack(">I", len(body)) + kind + body + check
-
-    pixels = section(b"IDAT", zlib.compress(raw))
-    return b"\x89PNG\r\n\x1a\n" + section(b"IHDR", header) + pixels + section(b"IEND", b"")
+    return png_file(header, png_chunk(b"IDAT", zlib.compress(raw)))
 
 
 @pytest.mark.parametrize(

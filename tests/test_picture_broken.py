@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import Hdc
+from crafted import SIGNATURE, png_chunk
 from PIL import Image, PngImagePlugin
 
 from hdcodec import HdcError, ImageError
@@ -118,11 +119,11 @@ def test_a_png_that_is_damaged_is_refused(astronaut: Image.Image) -> None:
 
 def test_an_interlaced_png_that_ends_early_is_refused() -> None:
     """Its rows are everywhere in the picture."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 1))
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 1))
     noise = np.random.default_rng(3).integers(0, 256, 13_000, dtype=np.uint8).tobytes()
-    raw = chunk(b"IDAT", zlib.compress(b"\0" + noise))
+    raw = png_chunk(b"IDAT", zlib.compress(b"\0" + noise))
     with pytest.raises(ImageError):
-        load(io.BytesIO(b"\x89PNG\r\n\x1a\n" + header + raw[:-6000]))
+        load(io.BytesIO(SIGNATURE + header + raw[:-6000]))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "BMP"])
@@ -140,10 +141,6 @@ def test_an_image_of_pillow_that_ends_early_is_refused(astronaut: Image.Image) -
         from_pil(image)
 
 
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
 def with_chunks(
     image: Image.Image, *chunks: bytes, after: bool = False, **options: object
 ) -> bytes:
@@ -154,11 +151,11 @@ def with_chunks(
 
 
 LONG = {
-    "zTXt": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 22))),
-    "iTXt": chunk(b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(b"x" * (1 << 22))),
-    "many": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1_000_000))) * 70,
-    "odd": chunk(b"zTXt", b"Comment\0\7" + b"what?"),
-    "damaged": chunk(b"tEXt", b"Comment\0fine")[:-1] + b"?",
+    "zTXt": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 22))),
+    "iTXt": png_chunk(b"iTXt", b"prompt\0\1\0\0\0" + zlib.compress(b"x" * (1 << 22))),
+    "many": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1_000_000))) * 70,
+    "odd": png_chunk(b"zTXt", b"Comment\0\7" + b"what?"),
+    "damaged": png_chunk(b"tEXt", b"Comment\0fine")[:-1] + b"?",
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from crafted import png_chunk
 from PIL import Image, ImageCms
 
 from hdcodec.images import from_pil, load
@@ -17,27 +18,23 @@ SRGB_POINTS = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 P3_POINTS = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
 
 
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
 def gama(value: int) -> bytes:
-    return chunk(b"gAMA", struct.pack(">I", value))
+    return png_chunk(b"gAMA", struct.pack(">I", value))
 
 
 def chrm(points: tuple[int, ...]) -> bytes:
-    return chunk(b"cHRM", struct.pack(">8I", *points))
+    return png_chunk(b"cHRM", struct.pack(">8I", *points))
 
 
 def cicp(*codes: int) -> bytes:
-    return chunk(b"cICP", bytes(codes))
+    return png_chunk(b"cICP", bytes(codes))
 
 
 def iccp(profile: bytes) -> bytes:
-    return chunk(b"iCCP", b"x\0\0" + zlib.compress(profile))
+    return png_chunk(b"iCCP", b"x\0\0" + zlib.compress(profile))
 
 
-SRGB = chunk(b"sRGB", b"\0")
+SRGB = png_chunk(b"sRGB", b"\0")
 SRGB_ICC = iccp(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
 
 
@@ -173,7 +170,7 @@ def test_threads_that_overlap_leave_no_traces() -> None:
     """Neither in the filters of warnings nor in the settings of Pillow."""
     from PIL import ImageFile, PngImagePlugin
 
-    long = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 22)))
+    long = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 22)))
     image = Image.effect_noise((64, 64), 50).convert("RGB")
     files = [
         png(image, gama(100_000)).getvalue(),

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from crafted import png_chunk, png_file
 from PIL import Image
 
 from hdcodec import ImageError
@@ -126,16 +127,12 @@ def test_the_kind_of_a_tiff_that_is_not_read_is_named(samples: np.ndarray, words
     )
 
 
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
 def png(samples: np.ndarray, key: bytes) -> io.BytesIO:
     """A 16-bit RGB PNG with a transparent colour."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
     header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"tRNS", key) + chunk(b"IDAT", zlib.compress(rows))
-    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b""))
+    chunks = png_chunk(b"tRNS", key), png_chunk(b"IDAT", zlib.compress(rows))
+    return io.BytesIO(png_file(header, *chunks))
 
 
 KEYS = [(0x1234, 0x5678, 0x9ABC), (0, 0, 200), (3, 3, 3), (0xFFFF, 0xFFFF, 0xFFFF)]

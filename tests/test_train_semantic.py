@@ -16,7 +16,7 @@ from hdcodec.train import semantic
 from hdcodec.train.teacher import BLOCKS, Teacher, load_teacher
 
 
-def lite0(seed: int = 0) -> dict[str, Tensor]:
+def lite0() -> dict[str, Tensor]:
     """Random weights with the names and shapes of EfficientNet-Lite0's, up to stride 16."""
     state: dict[str, Tensor] = {}
 
@@ -28,7 +28,7 @@ def lite0(seed: int = 0) -> dict[str, Tensor]:
         for kind in ("bias", "running_mean"):
             state[f"{norm}.{kind}"] = 0.1 * torch.randn(shape[0], generator=source)
 
-    source, wide = generator(seed), [16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112]
+    source, wide = generator(0), [16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112]
     convolution("_conv_stem", "_bn0", 32, 3, 3, 3)
     for k, count in enumerate(wide):
         name, before = f"_blocks.{k}", 32 if k == 0 else wide[k - 1]

@@ -137,10 +137,10 @@ def agree(found: Image.Image, wanted: Image.Image) -> None:
     assert gap.max() <= suite.WORST_TOLERANCE
 
 
-def saved(page: Page, downloads: Path, name: str, number: int = 0) -> Image.Image:
+def saved(page: Page, downloads: Path, name: str) -> Image.Image:
     path = downloads / name
     path.unlink(missing_ok=True)
-    page.run(f"document.querySelectorAll('.save')[{number}].click()")
+    page.run("document.querySelector('.save').click()")
     for _ in range(200):
         if path.exists() and path.stat().st_size:
             break

@@ -187,13 +187,13 @@ def compress(
         str(target),
         os.getcwd(),
         run.force,
-        model,
-        flatten,
-        max_pixels,
-        {"verify": verify, "keep_metadata": keep_metadata, **rate, **where, **chosen},
-        run.skip_existing,
-        options.family_kind(model, "Encoding").of(chosen).memory,
-        run.backend,
+        model=model,
+        flatten=flatten,
+        max_pixels=max_pixels,
+        options={"verify": verify, "keep_metadata": keep_metadata, **rate, **where, **chosen},
+        skip_existing=run.skip_existing,
+        memory=options.family_kind(model, "Encoding").of(chosen).memory,
+        backend=run.backend,
     )
     _run(source, job, HDC, run)
 

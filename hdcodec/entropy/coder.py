@@ -25,9 +25,8 @@ _LOG2 = np.array([((257 + k) ** _UNIT - 1).bit_length() - 8 * _UNIT for k in ran
 """log2((257 + k) / 256) in units of 1/256, rounded up; from integers alone."""
 
 _SPARE_BITS = 64
-"""What symbols may hold beyond the bytes of a stream: what the coder has not yet written, and zeros
-that were."""
-
+"""Bits that symbols may carry beyond the bytes of a stream: what the coder has not written yet, and
+zero bytes at the end, which are left out."""
 
 _AHEAD = 64
 """Bytes of zeros or ones after a beginning: more than a coder looks ahead."""
@@ -49,19 +48,24 @@ class Coder(Protocol):
         ...
 
 
-class Encoder:
+class _Counter:
+    """Counts what symbols carry, in units of 1/256 bit."""
+
+    _units = 0
+
+    @property
+    def bits(self) -> float:
+        """What the symbols so far cost by their tables, without the coder's own overhead."""
+        return self._units / _UNIT
+
+
+class Encoder(_Counter):
     """Writes symbols."""
 
     ended = False
 
     def __init__(self) -> None:
         self._coder = constriction.stream.queue.RangeEncoder()
-        self._units = 0
-
-    @property
-    def bits(self) -> float:
-        """What the symbols so far cost by their tables, without the coder's own overhead."""
-        return self._units / _UNIT
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
         """Append `symbols`; returns them."""
@@ -79,7 +83,7 @@ class Encoder:
         return words.astype(">u4").tobytes().rstrip(b"\0").ljust(least, b"\0")
 
 
-class Decoder:
+class Decoder(_Counter):
     """Reads symbols; raises CorruptError where the stream cannot have come from an encoder.
 
     A stream of n bytes holds at most 8 n + 72 bits of information: what is read beyond them comes
@@ -94,12 +98,6 @@ class Decoder:
             _words(stream + bytes(-len(stream) % 4))
         )
         self._limit = _UNIT * (8 * len(stream) + _SPARE_BITS + 8)
-        self._units = 0
-
-    @property
-    def bits(self) -> float:
-        """What the symbols so far cost by their tables, without the coder's own overhead."""
-        return self._units / _UNIT
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
         """Read one symbol per row of `frequencies`."""
@@ -137,7 +135,7 @@ class Echo:
         return self._encoder.finish(least)
 
 
-class PrefixDecoder:
+class PrefixDecoder(_Counter):
     """Reads symbols from the first bytes of a stream, as many as these decide; what comes after is
     the likeliest symbol of each table.
 
@@ -151,13 +149,7 @@ class PrefixDecoder:
             constriction.stream.queue.RangeDecoder(_words(beginning + fill * (rest + _AHEAD)))
             for fill in (b"\0", b"\xff")
         ]
-        self._units = 0
         self.ended, self.known, self.asked = False, 0, 0
-
-    @property
-    def bits(self) -> float:
-        """What the symbols that are known cost by their tables."""
-        return self._units / _UNIT
 
     @property
     def share(self) -> float:

@@ -11,7 +11,7 @@ from hdcodec.format.registry import MODELS
 MAGIC = b"\xabH"
 PLAIN, EXTENDED = 1, 2
 VERSIONS = (PLAIN, EXTENDED)
-"""A file is of the second version if its header has an extension, which says something."""
+"""The second has one byte more in its header, flags and scale, of which one at least is not 0."""
 
 MAX_SIDE = 65_535
 MAX_PIXELS = 178_956_970

@@ -9,8 +9,10 @@ from itertools import count
 from .family import Stream
 
 GUESSES = 4
+"""How often the next quality is guessed from the bytes of the last; after that it bisects."""
+
 DOUBLINGS = 7
-"""Of the bytes, from the lowest quality to the highest: about so many."""
+"""How often the bytes double, about, from the lowest quality to the highest."""
 
 TRIALS = 4
 """Qualities at which a slow encoder is tried at most where a file has a size to keep to."""
@@ -44,7 +46,8 @@ def _tried(
     start: int,
     trials: Iterable[int],
 ) -> tuple[int, Stream]:
-    """Of the qualities above `low`."""
+    """The highest quality above `low` that fits the budget, after at most so many trials, and its
+    stream; where none fits, the stream tried last."""
     high, best, quality = last + 1, None, start
     for trial in trials:
         stream = encode(quality)

@@ -22,8 +22,8 @@ VARIABLE = "HDC_BACKEND"
 """Of the environment: the backend where "auto" is asked for."""
 
 SMALL = 1 << 20
-"""Pixels up to which onnxruntime is done before torch has started, though torch is the faster one:
-on a CPU that multiplies bfloat16 it decodes as many in half a second less, and starts in one."""
+"""Pixels up to which onnxruntime is done first, also on a CPU that multiplies bfloat16: there torch
+decodes so many in half a second less, but takes a second to start."""
 
 MOST_THREADS = 256
 """More are asked for by mistake."""

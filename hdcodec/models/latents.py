@@ -142,7 +142,8 @@ def stored(tensors: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
 
 
 def qindex_map(qindex: int, size: tuple[int, int], offsets: Offsets | None = None) -> Map:
-    """Quality indices of `size` rows and columns of tiles, of each the picture's and its offset."""
+    """Quality indices of tiles: the picture's, and by how much a tile's offset changes it. `size` =
+    (rows, columns)."""
     if offsets is None:
         return np.full(size, qindex)
     return np.clip(qindex + QINDEX_PER_OFFSET * offsets.astype(np.int64), 0, QUALITIES - 1)

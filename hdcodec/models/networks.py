@@ -141,7 +141,7 @@ class PictureCoder:
         return self.offsets is not None
 
     def qindex(self, qindex: int) -> Map:
-        """Quality indices of the tiles of a picture of this one."""
+        """Quality indices of the tiles where the picture's is `qindex`."""
         return qindex_map(qindex, self.size, self.offsets)
 
     def written(self, parameters: bytes, code: Callable[[RangeEncoder], Symbols]) -> Stream:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from hdcodec.weights import Weights
 
 LARGE = 1 << 20
-"""Pixels from which on it pays to let onnxruntime optimise a graph for this processor: it takes a
-quarter of a second for a sixth of the time that a picture takes."""
+"""Pixels from which on it pays to let onnxruntime optimise a graph for this processor: that takes a
+quarter of a second once, and saves a sixth of the time of each picture."""
 
 CPU, VARIABLE = "CPUExecutionProvider", "HDC_PROVIDERS"
 """The execution provider that is used, and the variable of the environment that names others to be
@@ -142,8 +142,7 @@ def session_options(onnxruntime: Any) -> Any:
 
 @contextmanager
 def _meanwhile(work: Callable[[], object]) -> Iterator[None]:
-    """Another thread does `work`; what it raises is left to who needs its result."""
-
+    """Another thread does `work`; what it raises is dropped, and comes again where it is needed."""
     thread = Thread(target=_quietly, args=(work,))
     thread.start()
     try:

@@ -26,13 +26,13 @@ QINDEX_PER_QUALITY = 2
 
 QUALITY_PER_OFFSET = 5
 QINDEX_PER_OFFSET = QUALITY_PER_OFFSET * QINDEX_PER_QUALITY
-"""Of each step of a map of qualities."""
+"""One step of a map of qualities, in units of `quality` and in quality indices."""
 
 MAPPED = 1
 """The flag of files that have such a map."""
 
 CHART = 64
-"""Signs a side of the map of qualities that `info` shows."""
+"""Characters along a side of the map of qualities that `info` shows."""
 
 
 def qindex_of(quality: float) -> int:

@@ -19,10 +19,10 @@ _forks_are_watched = False
 def starting_torch() -> Iterator[None]:
     """Wrap whatever imports torch first.
 
-    Importing it makes a great many objects and no garbage: looking for it takes a seventh of the
-    time. Its threads must not spin while they wait: on a machine with other work a picture then
-    takes many times as long, and the policy is read when they start. Raises DeviceError where torch
-    is not installed.
+    Garbage collection is off meanwhile: the import makes a great many objects and no garbage, and
+    collecting takes a seventh of its time. The threads of OpenMP must not spin while they wait, or
+    a picture takes many times as long on a machine with other work; they read that policy when they
+    start. Raises DeviceError where torch is not installed.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     enabled = gc.isenabled()

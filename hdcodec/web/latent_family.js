@@ -14,7 +14,7 @@ import { QUALITIES } from "./tables.js";
 const STRIDE = 64;
 const QINDEX_PER_QUALITY = 2;
 const MAPPED = 1;
-/** Signs a side of the map of qualities that `facts` shows. */
+/** Characters along a side of the map of qualities that `facts` shows. */
 const CHART = 64;
 const ENTROPY = "entropy.safetensors";
 const NETWORKS = "networks.safetensors";

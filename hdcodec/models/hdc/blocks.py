@@ -75,21 +75,23 @@ class Patches(nn.Module):
         return y
 
 
+QUARTER, HALF = 48, 24
+"""Channels of a PixelHead at 1/4 and 1/2 resolution."""
+
+
 class PixelHead(nn.Module):
     """Features at 1/8 resolution -> N x 3 x H x W (float32 also under autocast), by three
     shuffles with 3x3 convolutions between them (a single x8 shuffle leaves a visible grid) and
     `depth` blocks at 1/4. With `zero` its picture is 0 everywhere before it is trained."""
 
-    def __init__(
-        self, channels: int, zero: bool = False, depth: int = 0, quarter: int = 48, half: int = 24
-    ) -> None:
+    def __init__(self, channels: int, zero: bool = False, depth: int = 0) -> None:
         super().__init__()
-        self.to_quarter = up(channels, quarter)
-        self.at_quarter = nn.Conv2d(quarter, quarter, 3, padding=1)
-        self.fine = stack(quarter, depth)
-        self.to_half = up(quarter, half)
-        self.at_half = nn.Conv2d(half, half, 3, padding=1)
-        last = nn.Conv2d(half, 12, 3, padding=1)
+        self.to_quarter = up(channels, QUARTER)
+        self.at_quarter = nn.Conv2d(QUARTER, QUARTER, 3, padding=1)
+        self.fine = stack(QUARTER, depth)
+        self.to_half = up(QUARTER, HALF)
+        self.at_half = nn.Conv2d(HALF, HALF, 3, padding=1)
+        last = nn.Conv2d(HALF, 12, 3, padding=1)
         self.to_full = nn.Sequential(last, Shuffle(2))
         if zero:
             nn.init.zeros_(last.weight)

@@ -30,12 +30,15 @@ def unwindows(x: Tensor, size: int, n: int, h: int, w: int) -> Tensor:
     return x.reshape(n, -1, h, w)
 
 
+HEADS = 6
+"""Heads of the attention."""
+
+
 class WindowAttention(nn.Module):
     """Pre-norm multi-head attention of the tokens of a window to themselves and its DRV tokens."""
 
-    def __init__(self, width: int, drv: int, heads: int = 6) -> None:
+    def __init__(self, width: int, drv: int) -> None:
         super().__init__()
-        self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.token = nn.Linear(width, 3 * width)
         self.drv = nn.Linear(drv, 2 * width)
@@ -52,7 +55,7 @@ class WindowAttention(nn.Module):
         return x + y
 
     def _split(self, t: Tensor) -> Tensor:
-        return t.reshape(*t.shape[:2], self.heads, -1).transpose(1, 2)
+        return t.reshape(*t.shape[:2], HEADS, -1).transpose(1, 2)
 
 
 class MaskPredictor(nn.Module):

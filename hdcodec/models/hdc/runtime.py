@@ -55,11 +55,11 @@ class HdcNetworks(SearchingNetworks):
         """VQ indices (H/16 x W/16) of a picture given its decoded latents."""
 
         def work(tile: Tile) -> NDArray[np.int64]:
-            pixels, decoded = tile.cut(latents.pixels, 1), tile.cut(latent, 16)
+            pixels, decoded = tile.cut(latents.pixels, 1), tile.cut(latent, self.stride)
             (found,) = self.graphs("indices", pixels, decoded, tile.cut(qindex, STRIDE))
             return found
 
-        return assemble(latents.pixels.shape[:2], self.area, 16, work)
+        return assemble(latents.pixels.shape[:2], self.area, self.stride, work)
 
     def reconstruct(self, symbols: HdcSymbols, fidelity: float) -> NDArray[np.uint8]:
         """Symbols -> padded pixels H x W x 3."""
@@ -70,11 +70,11 @@ class HdcNetworks(SearchingNetworks):
         def work(tile: Tile) -> NDArray[np.uint8]:
             (pixels,) = graphs(
                 "picture",
-                tile.cut(symbols.latent, 16),
+                tile.cut(symbols.latent, self.stride),
                 tile.cut(symbols.qindex, STRIDE),
-                tile.cut(indices, 16),
-                tile.cut(symbols.kept, 16),
-                tile.cut(grid, 32),
+                tile.cut(indices, self.stride),
+                tile.cut(symbols.kept, self.stride),
+                tile.cut(grid, self.noise_stride),
                 dial,
             )
             return pixels
@@ -82,8 +82,9 @@ class HdcNetworks(SearchingNetworks):
         return assemble((height, width), self.area, 1, work)
 
     def noise_of(self, height: int, width: int) -> Floats:
-        """H/32 x W/32 x C."""
-        return noise(height // 32, width // 32, 2 * self.family.config.drv)
+        """The noise that pictures of H x W pixels are decoded with, H/32 x W/32 x C."""
+        stride = self.noise_stride
+        return noise(height // stride, width // stride, 2 * self.family.config.drv)
 
 
 class HdcPictureCoder(SearchingCoder):

@@ -54,7 +54,7 @@ class SprdiffNetworks(SearchingNetworks):
 
         def work(tile: Tile) -> NDArray[np.uint8]:
             told = tile.cut(symbols.latent, self.stride), tile.cut(symbols.qindex, STRIDE)
-            drawn = () if grid is None else (tile.cut(grid, VAE_STRIDE), dial)
+            drawn = () if grid is None else (tile.cut(grid, self.noise_stride), dial)
             (pixels,) = graphs(name, *told, *drawn)
             return pixels
 
