@@ -11,7 +11,7 @@ in PSNR, in no fewer bytes than the first model; where it cannot, its place says
 from pathlib import Path
 
 import click
-from make_figures import Panel, Shown, contact_sheet, not_smaller, row
+from make_figures import Panel, contact_sheet, not_smaller, row
 from PIL import Image
 
 from hdcodec import Codec, TargetError, images
@@ -26,12 +26,14 @@ def panels(codecs: list[Codec], image: Image.Image, size: int) -> list[Panel]:
     made = []
     for codec in codecs:
         data = codec.compress(image, target_size=size, protect="none")
-        made.append(Shown(data, codec.decompress(data, fidelity=0.0)).panel(codec.name))
+        made.append((codec.decompress(data, fidelity=0.0), codec.name, f"{len(data)} bytes"))
     try:
-        rival = not_smaller("avif", image, size).panel("AVIF")
+        rival = not_smaller("avif", image, size)
+        shown, note = rival.image, f"{len(rival.data)} bytes, coded at 1/{rival.factor:g} size"
     except TargetError:
-        rival = Image.new("RGB", image.size, BLANK), "AVIF", f"none in {size} bytes"
-    return [(image, "original", f"{image.width} x {image.height} pixels"), rival, *made]
+        shown, note = Image.new("RGB", image.size, BLANK), f"none in {size} bytes"
+    original = image, "original", f"{image.width} x {image.height} pixels"
+    return [original, (shown, "AVIF", note), *made]
 
 
 def middle(image: Image.Image, side: int) -> Image.Image:
