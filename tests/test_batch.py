@@ -300,11 +300,12 @@ def test_a_mask_is_found_from_elsewhere(
     assert info(three / "out" / "a.hdc")["quality_map"] == ["5"]
 
 
-def test_a_report_on_stdout_is_alone_there(three: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_a_report_on_stdout_is_alone_there(three: Path, tmp_path: Path, name: str) -> None:
     with (tmp_path / "all").open("wb") as out:
         out.write(b"before\n")
         out.flush()
-        command = [*HDC, "compress", str(three), str(tmp_path / "out"), "--report", "/dev/stdout"]
+        command = [*HDC, "compress", str(three), str(tmp_path / "out"), "--report", name]
         done = subprocess.run([*command, "--workers", "1"], stdout=out, stderr=subprocess.PIPE)
     first, *rows = (tmp_path / "all").read_text().splitlines()
     assert (done.returncode, first) == (0, "before")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import refuse_kind, say, shares_stdout, tell
+from hdcodec.cli._files import STREAM, refuse_kind, say, shares_stdout, tell
 
 if TYPE_CHECKING:
     from hdcodec.batch import Crew, Item, Job, Plan, Row, Tally
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SOME_FAILED = 3
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = options.Named(file_okay=False, path_type=Path)
-REPORT = options.Named(dir_okay=False, readable=False, path_type=Path)
+REPORT = options.Named(dir_okay=False, readable=False, allow_dash=True)
 
 
 def shard(text: str) -> tuple[int, int]:
@@ -37,6 +37,11 @@ def devices(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*", text, re.ASCII):
         raise click.BadParameter(f"{text!r} is not auto, cpu, cuda or a list as cuda:0,cuda:1.")
     return text
+
+
+def report_file(text: str | None) -> Path | None:
+    """Where the report goes; - is stdout."""
+    return Path("/dev/stdout" if text == STREAM else text) if text else None
 
 
 folders = options.together(
@@ -84,7 +89,12 @@ run_options = options.together(
         help="Processes on this machine, or actors on a Ray cluster.",
     ),
     click.option("--ray-address", metavar="ADDR", help="The Ray cluster, if it is another one."),
-    click.option("--report", type=REPORT, help="Write a JSON line per file to this file."),
+    click.option(
+        "--report",
+        type=REPORT,
+        callback=lambda _ctx, _param, text: report_file(text),
+        help="Write a JSON line per file to this file.",
+    ),
     click.option("--fail-fast", is_flag=True, help="Begin no more files after a failure."),
     options.as_json,
     options.quiet,
