@@ -68,6 +68,8 @@ def replacing(
                 stream.write(content.getbuffer())
             return
         _refuse(path, force)
+        if os.fspath(target).endswith(os.sep):  # which Path drops
+            raise FileNotFoundError(errno.ENOENT, "no such folder")
         path = path.resolve() if follow and path.is_symlink() else path
         nameless = _nameless(path.parent)
         with _named_late(nameless, path, force) if nameless else _renamed(path, force) as stream:

@@ -114,6 +114,8 @@ def test_a_file_without_a_name_is_on_no_list(tmp_path: Path) -> None:
         ("missing/out.hdc", "directory does not exist"),
         ("file/out.hdc", "not a directory"),
         ("folder", "is a directory"),
+        ("folder/", "is a directory"),
+        ("missing/", "directory does not exist"),
         ("x" * 300, "too long"),
     ],
 )
@@ -121,7 +123,7 @@ def test_a_path_that_cannot_be_written_says_why(tmp_path: Path, name: str, words
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match=words) as caught:
-        write_bytes(tmp_path / name, b"content", force=True)
+        write_bytes(f"{tmp_path}/{name}", b"content", force=True)
     assert "\n" not in str(caught.value)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 

@@ -491,6 +491,16 @@ def test_the_input_is_never_the_output(hdc: Hdc, picture: Path) -> None:
     assert picture.read_bytes() == before
 
 
+def test_a_folder_that_is_not_there_is_not_made_a_file(hdc: Hdc, picture: Path) -> None:
+    """As a user who writes out/ means a folder."""
+    folder, file = picture.parent / "out", picture.with_suffix(".hdc")
+    assert hdc("compress", picture).code == 0
+    for command in [("compress", picture), ("decompress", file)]:
+        run = hdc(*command, f"{folder}/", "--force")
+        assert_failed(run, f"cannot write {folder}/: its directory does not exist")
+        assert not folder.exists()
+
+
 @pytest.mark.parametrize("other", ["other.jpg", "other.HEIC", "other.nef", "other.mpo"])
 def test_a_picture_is_never_the_output(hdc: Hdc, picture: Path, other: str) -> None:
     """As it would be where a shell makes two names of `*.jpg`."""

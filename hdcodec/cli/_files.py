@@ -120,8 +120,8 @@ class Output:
             raise OutputError(f"cannot write {path}: it is the input")
         if is_special(path):
             return
-        if not path.parent.is_dir():
-            raise OutputError(f"cannot write {path}: its directory does not exist")
+        if not os.path.isdir(os.path.dirname(self.name) or os.curdir):  # also of a new name with /
+            raise OutputError(f"cannot write {self.name}: its directory does not exist")
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a directory")
         if os.path.lexists(path) and not self.force:
