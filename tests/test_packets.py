@@ -253,6 +253,28 @@ def test_packets_of_an_earlier_cut_are_told(
     assert two.code == 0 and "a.3-of-3.hdp: not of these packets" in two.err
 
 
+def test_no_packet_is_the_output(hdc: Hdc, tmp_path: Path) -> None:
+    """As the last of a shell's *.hdp, where the -o is in the wrong place."""
+    packets = []
+    for k, packet in enumerate(cut(FILES["large"], 3)):
+        packets.append(tmp_path / f"{k}.hdp")
+        packets[-1].write_bytes(packet)
+    before = packets[2].read_bytes()
+    run = hdc("packets", "join", *packets, "-o", packets[2], "--force")
+    assert (run.code, run.out) == (1, b"")
+    assert run.err == f"hdc: cannot write {packets[2]}: it is the input\n"
+    assert packets[2].read_bytes() == before
+
+
+def test_packets_that_are_left_out_are_told(hdc: Hdc, tmp_path: Path) -> None:
+    for name, packet in zip("abc", [*cut(FILES["large"], 2), b"noise"], strict=True):
+        (tmp_path / name).write_bytes(packet)
+    run = hdc("packets", "join", *(tmp_path / name for name in "abc"), "-o", tmp_path / "d.hdc")
+    assert run.code == 0 and (tmp_path / "d.hdc").read_bytes() == FILES["large"]
+    told = "hdc: warning: packets that are damaged or of another picture: 1\n"
+    assert run.err == told
+
+
 def test_packets_are_not_for_a_device(
     hdc: Hdc, small_astronaut: Image.Image, tmp_path: Path
 ) -> None:

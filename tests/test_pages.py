@@ -237,6 +237,15 @@ def test_compare_keeps_what_is_there(compare: Hdc, tmp_path: Path) -> None:
     assert len(Page((tmp_path / "page.html").read_bytes()).pictures) == 2
 
 
+def test_compare_keeps_the_original(compare: Hdc, folder: Path, tmp_path: Path) -> None:
+    original = tmp_path / "page.html"  # a picture that has lost its name
+    before = (folder / "coffee.png").read_bytes()
+    original.write_bytes(before)
+    wrong = f"hdc: cannot write {original}: it is the input\n"
+    assert compare("--force", original=original) == (1, "", wrong)
+    assert original.read_bytes() == before
+
+
 def test_compare_refuses_another_picture(
     compare: Hdc, small_cat: Image.Image, tmp_path: Path
 ) -> None:

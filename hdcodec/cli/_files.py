@@ -93,11 +93,13 @@ class Output:
     shared: bool
 
     @classmethod
-    def planned(cls, source: str, output: str | None, suffix: str, force: bool) -> "Output":
+    def planned(
+        cls, source: str, output: str | None, suffix: str, force: bool, *others: str | None
+    ) -> "Output":
         """`output` if named, else beside `source` with another suffix, stdout for a stream.
 
-        Raises OutputError where the write at the end is bound to fail, and where it would replace
-        the input or give the result the name of something else.
+        others: further inputs. Raises OutputError where the write at the end is bound to fail, and
+        where it would replace an input or give the result the name of something else.
         """
         streams = source == STREAM or open_descriptor(source) is not None
         name = output or (STREAM if streams else os.path.splitext(source)[0] + suffix)
@@ -105,7 +107,7 @@ class Output:
         if result.streams:
             _refuse_terminal()
         else:
-            result._refuse(Path(source))
+            result._refuse([Path(name) for name in (source, *others) if name])
             refuse_kind(name, suffix)
         return result
 
@@ -114,9 +116,9 @@ class Output:
         """Whether it is standard output."""
         return _is_stdout(self.name)
 
-    def _refuse(self, source: Path) -> None:
+    def _refuse(self, sources: list[Path]) -> None:
         path = Path(self.name)
-        if path.is_file() and source.is_file() and path.samefile(source):
+        if path.is_file() and any(each.is_file() and path.samefile(each) for each in sources):
             raise OutputError(f"cannot write {path}: it is the input")
         if is_special(path):
             return

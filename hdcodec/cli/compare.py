@@ -70,7 +70,7 @@ def command(
     that cannot get so small is shown at its lowest quality.
     """
     started = time.perf_counter()
-    target = Output.planned(file, output, ".html", force)
+    target = Output.planned(file, output, ".html", force, original)
     data = read_hdc(file)
     with naming(file):
         box = unpack(data, **options.given(max_pixels=max_pixels))

@@ -102,7 +102,7 @@ def command(
         rate = {"target_size": cut.room(rate["packets"])}
     rate |= options.given(max_side=max_side)
     chosen = options.of_family(model, "Encoding", family)
-    target = Output.planned(source, output, ".hdc", force)
+    target = Output.planned(source, output, ".hdc", force, mask)
     if cut is not None and (target.streams or is_special(Path(target.name))):
         raise click.UsageError("Packets are named after the file: name an OUTPUT.")
     picture, input_bytes = load_picture(source, flatten, max_pixels, page)

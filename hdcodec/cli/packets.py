@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import STREAM, Output, naming, read_hdc, reading, tell
+from hdcodec.cli._files import STREAM, Output, naming, read_hdc, reading, say, tell
 from hdcodec.cli._packets import BYTES, MOST_BYTES, Cut, Packets, bare, parity
 
 FOLDER = click.Path(exists=True, file_okay=False)
@@ -72,7 +72,7 @@ def join(
     """
     from hdcodec import packets
 
-    target = Output.planned(sources[0], output, ".hdc", force)
+    target = Output.planned(sources[0], output, ".hdc", force, *sources[1:])
     found = []
     for source in sources:
         with reading(source) as stream:
@@ -80,7 +80,7 @@ def join(
     joined = packets.join(found, bare=bare)
     target.write(joined.data)
     if joined.dropped:
-        tell(f"hdc: warning: {joined.dropped} packets are damaged or of another picture")
+        tell(f"hdc: warning: packets that are damaged or of another picture: {joined.dropped}")
     if not joined.whole:
         tell(
             f"hdc: warning: {target.name} is a beginning of the file, {joined.packets} of "
@@ -102,4 +102,4 @@ def room(size: int, count: int, parity: bool, bare: bool) -> None:
 
     hdc compress photo.jpg --packets 3 --packet-size 163 --bare does it by itself.
     """
-    click.echo(Cut(size, parity, bare).room(count))
+    say(str(Cut(size, parity, bare).room(count)))
