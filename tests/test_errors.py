@@ -227,8 +227,9 @@ def test_closed_standard_streams(file: Path, tmp_path: Path) -> None:
     assert started(">&-", "info", file) == Run(0, b"", "")
     for closed in ("2>&-", "2>/dev/full", "<&- >&- 2>&-"):
         assert started(closed, "info", tmp_path / "none.hdc") == Run(1, b"", "")
-    full = started(">/dev/full", "info", file)
-    assert_failed(full, "cannot write stdout: the disk is full")
+    for command in (["info", file], ["packets", "room", "--size=99", "--count=1"], ["--version"]):
+        full = started(">/dev/full", *command)
+        assert_failed(full, "cannot write stdout: the disk is full")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="for POSIX pipes")

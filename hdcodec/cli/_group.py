@@ -48,8 +48,9 @@ class LazyGroup(click.Group):
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from hdcodec import __version__
+        from hdcodec.cli._files import say
 
-        click.echo(f"hdc {__version__}")
+        say(f"hdc {__version__}")
         ctx.exit()
 
 
