@@ -93,7 +93,7 @@ run_options = options.together(
         "--report",
         type=REPORT,
         callback=lambda _ctx, _param, text: report_file(text),
-        help="Write a JSON line per file to this file.",
+        help="Write a JSON line per file to this file; - is stdout.",
     ),
     click.option("--fail-fast", is_flag=True, help="Begin no more files after a failure."),
     options.as_json,
