@@ -24,10 +24,9 @@ from PIL import Image
 from reconstruction import centre
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.config import STRIDE
-from hdcodec.models.hdc.lic import uniform
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.qualities import qindex_of
+from hdcodec.models.latent.coding import uniform
+from hdcodec.models.latent.qualities import STRIDE, qindex_of
 from hdcodec.perceptual import find_dists, find_lpips, find_wasserstein
 from hdcodec.train.data import read_photos
 from hdcodec.train.models import start_hdc

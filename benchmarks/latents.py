@@ -26,8 +26,8 @@ from hdcodec import Codec
 from hdcodec.eval import picture_files
 from hdcodec.eval.metrics import METRICS, Reference
 from hdcodec.images import load
-from hdcodec.models.hdc.coding import CodedBatch
-from hdcodec.models.hdc.lic import STRIDE, uniform
+from hdcodec.models.latent.coding import CodedBatch, uniform
+from hdcodec.models.latent.qualities import STRIDE
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.train.codec import Encoders, load_codec, load_encoders
 

@@ -33,8 +33,8 @@ from hdcodec.eval import picture_files
 from hdcodec.eval.metrics import Reference
 from hdcodec.images import load
 from hdcodec.models import identify
-from hdcodec.models.hdc.lic import uniform
-from hdcodec.models.qualities import QUALITIES
+from hdcodec.models.latent.coding import uniform
+from hdcodec.models.latent.qualities import QUALITIES
 from hdcodec.models.sprdiff.codec import PARTS, TripleFeatures
 from hdcodec.models.sprdiff.diffusion import noise_of
 from hdcodec.models.sprdiff.model import SprdiffModel

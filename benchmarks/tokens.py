@@ -26,9 +26,10 @@ from measuring import run_command, table
 from reconstruction import Judges, centre, load_judges
 from torch import Tensor
 
-from hdcodec.models.hdc.config import STRIDE
-from hdcodec.models.hdc.lic import MSE_WEIGHT, uniform
 from hdcodec.models.hdc.residual import FeatureTokens, LatentTokens, ResidualTokens
+from hdcodec.models.latent.coding import uniform
+from hdcodec.models.latent.distortion import MSE_WEIGHT
+from hdcodec.models.latent.qualities import STRIDE
 from hdcodec.train.data import read_photos
 from hdcodec.train.tokens import Beside, Vectors, load_beside, load_tokens, spoken
 

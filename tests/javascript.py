@@ -22,7 +22,7 @@ from hdcodec.entropy.coder import Encoder, PrefixDecoder
 from hdcodec.format import EXIF, GRAY, MODELS, XMP, Header, pack, unpack
 from hdcodec.models import open_model
 from hdcodec.models.hdc.symbols import Source
-from hdcodec.models.qualities import hyper_size
+from hdcodec.models.latent.qualities import hyper_size
 
 DRIVER = Path(__file__).parent / "web" / "driver.mjs"
 NODE = shutil.which("node")

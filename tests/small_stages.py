@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from hdcodec.models.hdc.config import DecoderConfig
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.latent.sizes import DecoderConfig
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.config import (
     DiffusionConfig,

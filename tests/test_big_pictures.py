@@ -26,7 +26,7 @@ from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.family import Hdc
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.symbols import HdcSymbols, Source
-from hdcodec.models.networks import pad
+from hdcodec.models.latent.picture_coder import pad
 from hdcodec.models.tiles import AREA, GRID, HALO, LEAST_AREA, tiles
 from hdcodec.train.export import export
 

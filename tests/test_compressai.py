@@ -9,7 +9,7 @@ pytest.importorskip("compressai", reason="pip install compressai", exc_type=Impo
 def test_gaussian_bits_equal_those_of_compressai() -> None:
     from compressai.entropy_models import GaussianConditional
 
-    from hdcodec.models.hdc.coding import gaussian_bits
+    from hdcodec.models.latent.coding import gaussian_bits
 
     generator = torch.Generator().manual_seed(0)
     symbols = torch.randint(-4, 5, (1, 8, 16, 16), generator=generator).float()

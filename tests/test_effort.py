@@ -11,8 +11,8 @@ from PIL import Image
 
 import hdcodec
 from hdcodec import Codec, DeviceError, WeightsError
-from hdcodec.models.hdc.config import STRIDE
 from hdcodec.models.hdc.runtime import HdcNetworks
+from hdcodec.models.latent.qualities import STRIDE
 from hdcodec.models.tiles import LEAST_AREA, tiles
 from hdcodec.weights import Weights
 
@@ -119,7 +119,7 @@ def test_a_search_sees_little_at_a_time(
         seen.append(x.shape[2] * x.shape[3])
         return y, z
 
-    monkeypatch.setattr("hdcodec.models.searched_graphs.search", idle)
+    monkeypatch.setattr("hdcodec.models.latent.searched_graphs.search", idle)
     codec.compress(coffee.resize((1500, 1400)), quality=5, effort=1, verify=False)
     assert len(seen) > 1
     assert max(seen) <= 1024 * 1024
@@ -131,7 +131,7 @@ def test_no_memory_on_the_device(
     def full(*_: Any) -> Any:
         raise torch.cuda.OutOfMemoryError
 
-    monkeypatch.setattr("hdcodec.models.searched_graphs.search", full)
+    monkeypatch.setattr("hdcodec.models.latent.searched_graphs.search", full)
     with pytest.raises(DeviceError, match="not enough memory"):
         codec.compress(face, quality=50, effort=1)
 

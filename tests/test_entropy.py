@@ -30,7 +30,6 @@ from hdcodec.entropy.tables import (
     softmax_frequencies,
 )
 from hdcodec.models.hdc.config import Config
-from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.symbols import (
     HdcSymbols,
@@ -38,7 +37,8 @@ from hdcodec.models.hdc.symbols import (
     SymbolCodec,
     most_uncertain,
 )
-from hdcodec.models.latents import interpolate
+from hdcodec.models.latent.fixed import FixedNet
+from hdcodec.models.latent.symbols import interpolate
 from hdcodec.train.export import entropy_tensors
 
 Tensors = dict[str, NDArray[Any]]
@@ -178,7 +178,7 @@ def test_float_twins_agree_with_the_exported_networks(tiny_config: Config) -> No
 
 
 def test_level_tables_agree_with_the_float_interpolation() -> None:
-    from hdcodec.models.hdc.coding import interpolate as twin
+    from hdcodec.models.latent.coding import interpolate as twin
 
     levels = np.random.default_rng(0).integers(-4000, 4000, (9, 5))
     qualities = np.arange(201).reshape(3, 67)

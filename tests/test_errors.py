@@ -357,7 +357,7 @@ def test_too_little_memory_for_the_networks_is_said(
     def loaded(*_: Any) -> Any:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried")
 
-    monkeypatch.setattr("hdcodec.models.latent_graphs.filled", loaded)
+    monkeypatch.setattr("hdcodec.models.latent.graphs.filled", loaded)
     run = hdc("compress", picture, "--backend", "torch")
     assert_failed(run, "not enough memory for this picture")
 
@@ -388,7 +388,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
         def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
             return super().code(symbols, np.roll(frequencies, 1, axis=1))
 
-    monkeypatch.setattr("hdcodec.models.networks.RangeEncoder", Broken)
+    monkeypatch.setattr("hdcodec.models.latent.picture_coder.RangeEncoder", Broken)
 
 
 @pytest.mark.usefixtures("faulty")

@@ -35,7 +35,6 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("blocks", None)
     import blocks  # noqa: F401
 
-    monkeypatch.setattr("hdcodec.cli._options.FAMILIES", models.FAMILIES)
     forget()
     yield
     MODELS.clear()

@@ -24,7 +24,7 @@ from hdcodec import Codec
 from hdcodec.eval import measure
 from hdcodec.models import FAMILIES
 from hdcodec.models.hdc.runtime import HdcNetworks
-from hdcodec.models.networks import Latents
+from hdcodec.models.latent.networks import Latents
 
 GOLDEN = Path(__file__).with_name("golden_quality.json")
 CROPS = {

@@ -266,9 +266,8 @@ def test_parameters_come_back() -> None:
 
 
 @pytest.fixture
-def commands(hdc: Hdc, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hdc]:
+def commands(hdc: Hdc) -> Iterator[Hdc]:
     """The command line, whose options are made when a command is imported."""
-    monkeypatch.setattr("hdcodec.cli._options.FAMILIES", models.FAMILIES)
     for name in COMMANDS:
         sys.modules.pop(f"hdcodec.cli.{name}", None)
     yield hdc

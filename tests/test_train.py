@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from hdcodec import Codec, MissingWeightsError, info, weights
 from hdcodec.format import MODELS
-from hdcodec.models.hdc import layers
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.latent import layers
 from hdcodec.perceptual import patterns, turned, view
 from hdcodec.perceptual._backbone import folded
 from hdcodec.train import draws

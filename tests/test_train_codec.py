@@ -26,11 +26,11 @@ from torch import Tensor
 from hdcodec.entropy.context import FourParts
 from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.tables import gaussian_tables
-from hdcodec.models.hdc.coding import CodingSizes, EntropyNets, enlarging
-from hdcodec.models.hdc.fixed import FixedNet
-from hdcodec.models.hdc.lic import LAMBDA
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.twins import coding_nets
+from hdcodec.models.latent.coding import CodingSizes, EntropyNets, enlarging
+from hdcodec.models.latent.distortion import LAMBDA
+from hdcodec.models.latent.fixed import FixedNet
+from hdcodec.models.latent.twins import coding_nets
 from hdcodec.models.sprdiff.codec import CELLS, LOG_SCALE, PARTS, LatentCodec, TripleFeatures, used
 from hdcodec.models.sprdiff.diffusion import Sampler, noise_of
 from hdcodec.models.sprdiff.vae import Vae

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.vq import Texture
+from hdcodec.models.latent.decoder import Texture
 from hdcodec.train.data import Crops, read_photos
 from hdcodec.train.draw import GRAIN, wake
 from hdcodec.train.labeller import Labeller, play

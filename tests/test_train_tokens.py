@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from hdcodec.models.hdc.config import Config
-from hdcodec.models.hdc.lic import uniform
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import (
     FeatureTokens,
@@ -19,6 +18,7 @@ from hdcodec.models.hdc.residual import (
     TokenConfig,
     square_distances,
 )
+from hdcodec.models.latent.coding import uniform
 from hdcodec.train.run import train
 from hdcodec.train.tokens import Beside, felt, load_tokens, spoken, tokens_views
 

@@ -27,7 +27,8 @@ def crops(photos: dict[str, Image.Image]) -> list[Image.Image]:
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what does not depend on how well the search does: a sixth of its steps."""
-    monkeypatch.setattr("hdcodec.models.searching.SEARCH_STEPS", {"psnr": 1, "perceptual": 2})
+    steps = {"psnr": 1, "perceptual": 2}
+    monkeypatch.setattr("hdcodec.models.latent.picture_coder.SEARCH_STEPS", steps)
 
 
 def distances(codec: Codec, data: bytes, image: Image.Image, folder: Path) -> dict[str, float]:
@@ -109,7 +110,7 @@ def test_a_picture_in_tiles(
         seen.append(tuple(original.shape[2:]))
         return judge(self, picture, original, generator)
 
-    monkeypatch.setattr("hdcodec.models.searching.JUDGED_AREA", LEAST_AREA)
+    monkeypatch.setattr("hdcodec.models.latent.networks.JUDGED_AREA", LEAST_AREA)
     monkeypatch.setattr("hdcodec.perceptual.Judge.forward", watched)
     picture = coffee.crop((0, 0, 600, 200))
     data = codec.compress(

@@ -22,8 +22,8 @@ from hdcodec import Codec
 from hdcodec._inspect import read_symbols
 from hdcodec.format import Header, pack, unpack
 from hdcodec.models.hdc.runtime import HdcNetworks
-from hdcodec.models.networks import LatentNetworks
-from hdcodec.models.qualities import STRIDE
+from hdcodec.models.latent.networks import LatentNetworks
+from hdcodec.models.latent.qualities import STRIDE
 from hdcodec.models.sprdiff.options import SprdiffDecoding
 from hdcodec.models.sprdiff.runtime import SprdiffNetworks
 from hdcodec.models.tiles import LEAST_AREA

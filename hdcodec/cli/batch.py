@@ -1,24 +1,18 @@
 """hdc batch: folders in, mirrored folders out."""
 
-import json
 import os
 import re
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from hdcodec.cli import _families as families
 from hdcodec.cli import _options as options
-from hdcodec.cli._files import STREAM, refuse_kind, say, shares_stdout, tell
+from hdcodec.cli._batch import Run, run_batch
+from hdcodec.cli._files import STREAM
 
-if TYPE_CHECKING:
-    from hdcodec.batch import Crew, Item, Job, Plan, Row, Tally
-    from hdcodec.batch.plan import Existing
-
-SOME_FAILED = 3
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NEW_FOLDER = options.Named(file_okay=False, path_type=Path)
 REPORT = options.Named(dir_okay=False, readable=False, allow_dash=True)
@@ -101,38 +95,6 @@ run_options = options.together(
 )
 
 
-@dataclass(frozen=True)
-class Run:
-    """The options that both directions share, as they were given."""
-
-    device: str
-    backend: str
-    workers: int | None
-    patterns: tuple[str, ...]
-    skip_existing: bool
-    force: bool
-    shard: tuple[int, int]
-    engine: str
-    ray_address: str | None
-    report: Path | None
-    fail_fast: bool
-    as_json: bool
-    quiet: bool
-
-    def __post_init__(self) -> None:
-        if self.skip_existing and self.force:
-            raise click.UsageError("--skip-existing and --force exclude each other.")
-        if self.ray_address and self.engine != "ray":
-            raise click.UsageError("--ray-address is for --engine ray.")
-
-    @property
-    def existing(self) -> "Existing":
-        """What becomes of a file whose output is there."""
-        if self.skip_existing:
-            return "skip"
-        return "replace" if self.force else "fail"
-
-
 @click.group()
 def command() -> None:
     """Compress or decompress whole folders.
@@ -149,7 +111,7 @@ def command() -> None:
 @options.rate
 @options.max_side
 @options.regions
-@options.family_options("Encoding")
+@families.family_options("Encoding")
 @options.model
 @click.option(
     "--verify/--no-verify",
@@ -188,7 +150,7 @@ def compress(
     from hdcodec.batch import Job
 
     run, family = _split(others)
-    chosen = options.of_family(model, "Encoding", family)
+    chosen = families.of_family(model, "Encoding", family)
     rate = options.exclusive(quality=quality, bpp=bpp, target_size=target_size)
     rate |= options.given(max_side=max_side)
     where: dict[str, Any] = {"regions": regions, "mask": mask, "protect": protect}
@@ -202,10 +164,10 @@ def compress(
         max_pixels=max_pixels,
         options={"verify": verify, "keep_metadata": keep_metadata, **rate, **where, **chosen},
         skip_existing=run.skip_existing,
-        memory=options.family_kind(model, "Encoding").of(chosen).memory,
+        memory=families.family_kind(model, "Encoding").of(chosen).memory,
         backend=run.backend,
     )
-    _run(source, job, HDC, run)
+    run_batch(source, job, HDC, run)
 
 
 @command.command()
@@ -218,7 +180,7 @@ def compress(
     metavar="EXT",
     help="Extension of the outputs, which names their format.",
 )
-@options.family_options("Decoding")
+@families.family_options("Decoding")
 @options.flatten
 @options.max_pixels
 @run_options
@@ -248,7 +210,7 @@ def decompress(
         skip_existing=run.skip_existing,
         backend=run.backend,
     )
-    _run(source, job, _checked(suffix), run)
+    run_batch(source, job, _checked(suffix), run)
 
 
 def _split(others: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
@@ -264,90 +226,3 @@ def _checked(suffix: str) -> str:
     if Image.registered_extensions().get(suffix) not in Image.SAVE:
         raise click.UsageError(f"There is no picture format {suffix!r} to write.")
     return suffix
-
-
-def _run(source: Path, job: "Job", suffix: str, run: Run) -> None:
-    from hdcodec.batch import Tally, make_plan
-
-    if run.report:
-        refuse_kind(str(run.report), ".jsonl")
-    plan = make_plan(
-        source,
-        Path(job.target),
-        job.direction,
-        suffix,
-        patterns=run.patterns,
-        shard=run.shard,
-        existing=run.existing,
-    )
-    tally = Tally(len(plan))
-    try:
-        _work(plan, job, run, tally)
-    finally:
-        _summarise(tally, run)
-    if tally.failed:
-        click.get_current_context().exit(SOME_FAILED)
-
-
-def _work(plan: "Plan", job: "Job", run: Run, tally: "Tally") -> None:
-    """Let rows come in, and note each wherever it is wanted."""
-    from hdcodec.batch import ReportFile
-    from hdcodec.cli._progress import BatchBar
-
-    shown = BatchBar(plan, run.quiet)
-    report = ReportFile(run.report) if run.report else nullcontext()
-    with report as written, shown, closing(_rows(plan, job, run, tally)) as rows:
-        for row in rows:
-            tally.add(row)
-            if written:
-                written.add(row)
-            shown.show(row, tally)
-
-
-def _rows(plan: "Plan", job: "Job", run: Run, tally: "Tally") -> "Generator[Row, None, None]":
-    from hdcodec.batch import schedule
-
-    yield from plan.settled
-    items = _until_failure(plan.items, tally) if run.fail_fast else plan.items
-    if plan.items:
-        yield from schedule(_crew(job, run, len(plan.items)), items)
-
-
-def _until_failure(items: "Iterable[Item]", tally: "Tally") -> "Iterator[Item]":
-    for item in items:
-        if tally.failed:
-            return
-        yield item
-
-
-def _crew(job: "Job", run: Run, files: int) -> "Crew":
-    if run.engine == "ray":
-        from hdcodec.batch.cluster import RayCrew
-
-        return RayCrew(job, run.device, run.workers, run.ray_address, files)
-    from hdcodec.batch import LocalCrew, layout
-
-    return LocalCrew(job, layout(run.device, run.workers, files, job.memory, run.backend))
-
-
-def _summarise(tally: "Tally", run: Run) -> None:
-    facts = tally.facts()
-    show = tell if run.report and shares_stdout(str(run.report)) else say
-    if run.as_json:
-        show(json.dumps(facts))
-    elif not run.quiet:
-        show(_line(facts))
-
-
-def _line(facts: dict[str, Any]) -> str:
-    counts = [f"{facts[name]} {name}" for name in ("done", "skipped", "failed")]
-    if facts["unfinished"]:
-        counts.append(f"{facts['unfinished']} unfinished")
-    if facts["skipped_because"]:
-        reasons = [f"{count} {reason}" for reason, count in facts["skipped_because"].items()]
-        counts[1] += f" ({', '.join(reasons)})"
-    bpp = "" if facts["mean_bpp"] is None else f", mean {facts['mean_bpp']:.4f} bpp"
-    return (
-        f"{', '.join(counts)}; {facts['input_bytes']:,} bytes in, {facts['bytes']:,} out{bpp}; "
-        f"{facts['seconds']:.1f} s, {facts['images_per_second']:.2f} images/s"
-    )

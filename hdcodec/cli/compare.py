@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec._errors import ImageError
+from hdcodec.cli import _families as families
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import STREAM, Output, naming, read_hdc
 from hdcodec.cli.compress import load_picture
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     help="Rivals: avif, webp, jpeg, jxl, vvc; with @x2 or @x4 for a downscale around the codec. "
     "All that are installed unless given.",
 )
-@options.family_options("Decoding")
+@families.family_options("Decoding")
 @click.option(
     "--metrics",
     metavar="LIST",
@@ -74,7 +75,7 @@ def command(
     data = read_hdc(file)
     with naming(file):
         box = unpack(data, **options.given(max_pixels=max_pixels))
-    chosen = options.of_family(box.header.model, "Decoding", family)
+    chosen = families.of_family(box.header.model, "Decoding", family)
     picture, _ = load_picture(original, None, max_pixels)
     _check(original, picture.rgb.size, box.header.size)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hdcodec._atomic import is_special
+from hdcodec.cli import _families as families
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import STREAM, Output, reading
 from hdcodec.cli._packets import BYTES, Cut, Packets, bare, parity
@@ -42,7 +43,7 @@ packets = options.together(
 @options.max_side
 @packets
 @options.regions
-@options.family_options("Encoding")
+@families.family_options("Encoding")
 @options.model
 @options.device
 @options.backend
@@ -101,7 +102,7 @@ def command(
     if cut is not None:
         rate = {"target_size": cut.room(rate["packets"])}
     rate |= options.given(max_side=max_side)
-    chosen = options.of_family(model, "Encoding", family)
+    chosen = families.of_family(model, "Encoding", family)
     target = Output.planned(source, output, ".hdc", force, mask)
     if cut is not None and (target.streams or is_special(Path(target.name))):
         raise click.UsageError("Packets are named after the file: name an OUTPUT.")

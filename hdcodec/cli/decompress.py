@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hdcodec.cli import _families as families
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import Output, naming, read_hdc
 from hdcodec.format import ALPHA, unpack
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", metavar="INPUT", type=options.FILE)
 @click.argument("output", metavar="[OUTPUT]", type=options.FILE, required=False)
-@options.family_options("Decoding")
+@families.family_options("Decoding")
 @click.option(
     "--format", "kind", metavar="EXT", help="Format of OUTPUT; that of its extension unless given."
 )
@@ -63,7 +64,7 @@ def command(
     data = read_hdc(source)
     with naming(source):
         box = unpack(data, partial=partial, **options.given(max_pixels=max_pixels))
-    chosen = options.of_family(box.header.model, "Decoding", family)
+    chosen = families.of_family(box.header.model, "Decoding", family)
 
     from hdcodec import Codec, images
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hdcodec.cli import _families as families
 from hdcodec.cli import _options as options
 from hdcodec.cli._files import printable
 
@@ -26,8 +27,8 @@ METRICS = "psnr,msssim,lpips_alex,lpips_vgg,dists"
     show_default=True,
     help="Qualities to code at; an empty list measures the rivals alone.",
 )
-@options.family_options("Encoding", without="metric_weights")
-@options.family_options("Decoding", lists=True)
+@families.family_options("Encoding", without="metric_weights")
+@families.family_options("Decoding", lists=True)
 @options.model
 @click.option(
     "--against",
@@ -139,9 +140,9 @@ def _own_curves(
 ) -> "list[Curve]":
     from hdcodec.eval import own_curves
 
-    dials = {name: family.pop(name) for name in options.family_names("Decoding")}
-    dials = options.of_family(model, "Decoding", dials)
-    chosen = options.of_family(model, "Encoding", family, metric_weights=metric_weights)
+    dials = {name: family.pop(name) for name in families.family_names("Decoding")}
+    dials = families.of_family(model, "Decoding", dials)
+    chosen = families.of_family(model, "Encoding", family, metric_weights=metric_weights)
     if not qualities:
         return []
     return own_curves(qualities, dials, options=chosen, model=model, device=device)

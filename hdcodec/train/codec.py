@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from hdcodec import weights
 from hdcodec.models import identify
-from hdcodec.models.hdc.coding import spread
-from hdcodec.models.hdc.config import QUALITIES
-from hdcodec.models.hdc.layers import Shuffle, Unshuffle
-from hdcodec.models.hdc.lic import Lic, trade_off, uniform
+from hdcodec.models.hdc.lic import Lic
+from hdcodec.models.latent.coding import spread, uniform
+from hdcodec.models.latent.distortion import trade_off
+from hdcodec.models.latent.layers import Shuffle, Unshuffle
+from hdcodec.models.latent.qualities import QUALITIES
 from hdcodec.models.sprdiff.codec import LatentCodec, TripleFeatures
 from hdcodec.models.sprdiff.config import VAE_STRIDE, LatentCodecConfig
 from hdcodec.models.sprdiff.semantic import SemanticEncoder

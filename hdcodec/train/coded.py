@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.lic import uniform
+from hdcodec.models.latent.coding import uniform
 from hdcodec.models.sprdiff.codec import LatentCodec, Rebuilt, TripleFeatures
 from hdcodec.models.sprdiff.config import DiffusionConfig
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hdcodec.models.hdc.lic import MSE_WEIGHT
+from hdcodec.models.latent.distortion import MSE_WEIGHT
 from hdcodec.models.sprdiff.diffusion import Reconstructed, Sampler
 from hdcodec.perceptual import DISTS, LPIPS, patterns, turned, wasserstein
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.drv import sample
-from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel, mix_codes
+from hdcodec.models.latent.distortion import MSE_WEIGHT
 from hdcodec.perceptual import DISTS, LPIPS, patterns, turned, wasserstein
 
 from .draws import normal, random_fidelity, random_keep

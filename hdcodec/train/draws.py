@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hdcodec.models.hdc.config import QUALITIES, STRIDE
+from hdcodec.models.latent.qualities import QUALITIES, STRIDE
 
 MAP_RANGE = 70
 """Quality indices by which a region may differ in training."""

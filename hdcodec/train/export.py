@@ -20,11 +20,11 @@ from hdcodec.entropy.intnet import IntNet
 from hdcodec.entropy.order import BY_SCALE
 from hdcodec.entropy.tables import exp_table, gaussian_tables
 from hdcodec.format import MODELS
-from hdcodec.models.hdc.coding import EntropyNets
-from hdcodec.models.hdc.fixed import FixedNet
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.twins import coding_nets, stem
-from hdcodec.models.sizes import Sizes
+from hdcodec.models.latent.coding import EntropyNets
+from hdcodec.models.latent.fixed import FixedNet
+from hdcodec.models.latent.sizes import Sizes
+from hdcodec.models.latent.twins import coding_nets, stem
 from hdcodec.weights import read_folder
 
 FAMILY = "hdc"

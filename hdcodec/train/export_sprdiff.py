@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hdcodec import weights
 from hdcodec.models import identify
-from hdcodec.models.hdc.lic import Analysis
+from hdcodec.models.latent.transforms import Analysis
 from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.graphs import INTEGER, TRAINING_ONLY
 from hdcodec.models.sprdiff.model import SprdiffModel

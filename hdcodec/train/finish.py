@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from hdcodec import weights
 from hdcodec.models import identify
-from hdcodec.models.hdc.config import QUALITIES, DecoderConfig
-from hdcodec.models.hdc.lic import MSE_WEIGHT, common, trade_off, uniform, weighed
+from hdcodec.models.latent.coding import uniform
+from hdcodec.models.latent.distortion import MSE_WEIGHT, common, trade_off, weighed
+from hdcodec.models.latent.qualities import QUALITIES
+from hdcodec.models.latent.sizes import DecoderConfig
 from hdcodec.models.sprdiff.codec import LatentCodec, Rebuilt, TripleFeatures
 from hdcodec.models.sprdiff.config import TRADE_OFF, SprdiffConfig
 from hdcodec.models.sprdiff.decoder import PictureDecoder

@@ -12,12 +12,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import Block
-from hdcodec.models.hdc.coding import interpolate
-from hdcodec.models.hdc.config import QUALITIES, DecoderConfig
-from hdcodec.models.hdc.layers import Pointwise, Unshuffle
-from hdcodec.models.hdc.lic import LAMBDA, Lic, trade_off, uniform
+from hdcodec.models.hdc.lic import Lic
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.latent.blocks import Block
+from hdcodec.models.latent.coding import interpolate, uniform
+from hdcodec.models.latent.distortion import LAMBDA, trade_off
+from hdcodec.models.latent.layers import Pointwise, Unshuffle
+from hdcodec.models.latent.qualities import QUALITIES
+from hdcodec.models.latent.sizes import DecoderConfig
 from hdcodec.models.sprdiff.codec import LatentCodec
 from hdcodec.models.sprdiff.decoder import PictureDecoder
 

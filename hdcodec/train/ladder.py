@@ -11,7 +11,7 @@ import numpy as np
 from hdcodec import images
 from hdcodec.codec import Codec
 from hdcodec.eval import Reference
-from hdcodec.models.hdc.config import QUALITIES
+from hdcodec.models.latent.qualities import QUALITIES
 
 KEPT = (0, 3, 6, 9)
 GRID = tuple(range(0, QUALITIES, 40))

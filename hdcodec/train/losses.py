@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hdcodec.models.hdc.coding import CodedBatch
-from hdcodec.models.hdc.config import QUALITIES, STRIDE
-from hdcodec.models.hdc.lic import MSE_WEIGHT, common, trade_off, weighed
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.latent.coding import CodedBatch
+from hdcodec.models.latent.distortion import MSE_WEIGHT, common, trade_off, weighed
+from hdcodec.models.latent.qualities import QUALITIES, STRIDE
 from hdcodec.perceptual import LPIPS, patterns
 
 from .draws import random_fidelity, random_keep, random_map

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hdcodec.models.hdc.config import Config
 from hdcodec.models.hdc.model import HdcModel
-from hdcodec.models.hdc.twins import restore_coding, restore_twins
+from hdcodec.models.latent.twins import restore_coding, restore_net
 from hdcodec.models.sprdiff.config import SprdiffConfig
 from hdcodec.models.sprdiff.model import SprdiffModel
 from hdcodec.weights import Weights
@@ -20,7 +20,9 @@ def restore(weights: Weights) -> HdcModel:
     Raises WeightsError, or RuntimeError if a tensor is missing or misshapen.
     """
     model = HdcModel(Config.from_dict(weights.manifest["config"]))
-    restore_twins(model, load_arrays(weights.read("entropy.safetensors")))
+    arrays = load_arrays(weights.read("entropy.safetensors"))
+    restore_coding(model.lic.entropy, arrays)
+    restore_net("prior", model.prior.net, arrays)
     _fill(model, weights)
     return model
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hdcodec.models.hdc.lic import uniform
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.latent.coding import uniform
 
 from .data import Pixels
 from .terms import most_uncertain, tokens

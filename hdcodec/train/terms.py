@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hdcodec.models.hdc.config import QUALITIES
 from hdcodec.models.hdc.drv import sample
-from hdcodec.models.hdc.lic import MSE_WEIGHT, weighed
 from hdcodec.models.hdc.model import HdcModel, mix_codes
+from hdcodec.models.latent.distortion import MSE_WEIGHT, weighed
+from hdcodec.models.latent.qualities import QUALITIES
 from hdcodec.perceptual import LPIPS, view
 
 from .draws import normal, random_fidelity, random_keep, random_map

@@ -16,10 +16,8 @@ from torch import Tensor, nn
 
 from hdcodec import weights
 from hdcodec.models import identify
-from hdcodec.models.hdc.coding import CodedBatch
-from hdcodec.models.hdc.config import HYPER_STRIDE
+from hdcodec.models.hdc.config import CELLS
 from hdcodec.models.hdc.drv import sample
-from hdcodec.models.hdc.lic import MSE_WEIGHT, trade_off, uniform
 from hdcodec.models.hdc.model import HdcModel
 from hdcodec.models.hdc.residual import (
     FeatureTokens,
@@ -29,6 +27,8 @@ from hdcodec.models.hdc.residual import (
     ResidualTokens,
     TokenConfig,
 )
+from hdcodec.models.latent.coding import CodedBatch, uniform
+from hdcodec.models.latent.distortion import MSE_WEIGHT, trade_off
 from hdcodec.perceptual import DISTS, LPIPS
 
 from .checkpoint import averaged
@@ -102,7 +102,7 @@ def start_loss(model: LatentTokens, _: LPIPS, __: object, frozen: Beside) -> Los
 
     def loss(batch: Tensor, progress: float, generator: torch.Generator) -> tuple[Tensor, Figures]:
         seen, index = batch.float(), random_qindex(batch, generator, QUALITIES)
-        rows, columns = (side // HYPER_STRIDE for side in batch.shape[2:])
+        rows, columns = (side // CELLS for side in batch.shape[2:])
         qindex = index[:, None, None].expand(-1, rows, columns)
         known, named, coded, missed = told(model, frozen, seen, qindex)
         gain = frozen.hdc.lic.gain(qindex)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hdcodec import weights
 from hdcodec.models import identify
-from hdcodec.models.hdc.lic import MSE_WEIGHT
 from hdcodec.models.hdc.model import HdcModel
+from hdcodec.models.latent.distortion import MSE_WEIGHT
 from hdcodec.models.sprdiff.config import VaeConfig
 from hdcodec.models.sprdiff.vae import Vae
 from hdcodec.perceptual import DISTS, LPIPS, turned

@@ -5,32 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hdcodec.models.qualities import QUALITIES, STRIDE, hyper_size
-from hdcodec.models.sizes import Sizes
+from hdcodec.models.latent.sizes import DecoderConfig, Sizes
 
-__all__ = ["HYPER_STRIDE", "LATENT_STRIDE", "QUALITIES", "STRIDE", "Config", "hyper_size"]
-
-HYPER_STRIDE = 4
-"""Latents per hyper-latent along a side."""
-
-LATENT_STRIDE = STRIDE // HYPER_STRIDE
-"""Pixels per latent."""
-
-
-@dataclass(frozen=True)
-class DecoderConfig(Sizes):
-    """Of a decoder that the LIC stream corrects: `depth` blocks of `width` at 1/16 and
-    `detail_depth` of `detail` at 1/8, then `head_depth`; and of what it is given: vectors of
-    `vectors` numbers, and features of `seen` at 1/8, out of which `sixteenth` at 1/16 are made."""
-
-    vectors: int = 32
-    seen: int = 160
-    sixteenth: int = 192
-    width: int = 224
-    depth: int = 5
-    detail: int = 144
-    detail_depth: int = 7
-    head_depth: int = 2
+CELLS = 4
+"""Latents of a file along a side of a tile of 64 x 64 pixels: they lie at 1/16."""
 
 
 @dataclass(frozen=True)

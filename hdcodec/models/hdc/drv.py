@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Block, Patches, PixelHead, down
+from hdcodec.models.latent.blocks import Block, Patches, PixelHead, down
+from hdcodec.models.latent.layers import Pointwise
+
 from .config import Config
-from .layers import Pointwise
 
 DENOISING_STEPS = 4
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from hdcodec import weights
 from hdcodec._errors import WeightsError
-from hdcodec.models.latent_family import LatentFamily
-from hdcodec.models.qualities import QUALITIES, chart, hyper_size, is_mapped, qindex_of
+from hdcodec.models.hdc import options
+from hdcodec.models.latent.family import LatentFamily
+from hdcodec.models.latent.qualities import QUALITIES, hyper_size, is_mapped, qindex_of
 
-from . import options
 from .config import Config
 from .options import KEPT_STEPS, Parameters, keep_fraction
 
@@ -49,10 +49,9 @@ class Hdc(LatentFamily[Config, "SymbolCodec", "HdcNetworks"]):
         sent, all_of_them = keep_fraction(found.kept)
         bits = symbols.lic_bits + symbols.vq_bits
         lic = round(payload * symbols.lic_bits / bits) if bits else payload
-        shown = {} if symbols.offsets is None else {"quality_map": chart(symbols.qindex)}
         return {
             "quality": found.quality,
-            **shown,
+            **symbols.shown,
             "kept_fraction": round(sent / all_of_them, 4),
             "kept_indices": int(symbols.kept.sum()),
             "lic_bytes": lic,

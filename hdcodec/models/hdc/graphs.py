@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.latent_graphs import (
+from hdcodec.models.latent.coding import LatentCoding
+from hdcodec.models.latent.distortion import trade_off
+from hdcodec.models.latent.graphs import (
     AnalysisGraph,
     GainedGraph,
     decoded,
@@ -19,13 +21,11 @@ from hdcodec.models.latent_graphs import (
     stored_model,
     unit,
 )
-from hdcodec.models.search import Space
-from hdcodec.models.searched_graphs import SearchedGraphs
+from hdcodec.models.latent.search import Space
+from hdcodec.models.latent.searched_graphs import SearchedGraphs
 
-from .coding import LatentCoding
 from .config import Config
 from .drv import DENOISING_STEPS
-from .lic import trade_off
 from .model import HdcModel
 
 if TYPE_CHECKING:

@@ -7,12 +7,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .coding import LatentCoding, LatentModel
+from hdcodec.models.latent.coding import LatentCoding, LatentModel
+from hdcodec.models.latent.decoder import LicFeatures
+
 from .config import Config
 from .drv import DENOISING_STEPS, Condition, Denoiser, DrvEncoder, Enhancer, sample
 from .lic import Lic
 from .predictor import MaskPredictor
-from .vq import Codebook, IndexPrior, LicFeatures, VqDecoder, VqEncoder
+from .vq import Codebook, IndexPrior, VqDecoder, VqEncoder
 
 
 class HdcModel(LatentModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hdcodec.models.latent.qualities import QINDEX_PER_QUALITY, checked_qindex
 from hdcodec.models.options import Options, Searching, option
-from hdcodec.models.qualities import QINDEX_PER_QUALITY, checked_qindex
 
 KEPT_STEPS = 15
 

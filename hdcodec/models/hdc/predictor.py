@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import Block
+from hdcodec.models.latent.blocks import Block
+from hdcodec.models.latent.layers import Pointwise
+
 from .config import Config
-from .layers import Pointwise
 
 WINDOW = 8
 

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.sizes import Sizes
+from hdcodec.models.latent.blocks import Block, down, up
+from hdcodec.models.latent.layers import Pointwise
+from hdcodec.models.latent.sizes import Sizes
 
-from .blocks import Block, down, up
 from .config import Config
-from .layers import Pointwise
 
 TEMPERATURE = 0.1
 """Of the soft choice of a code, by the mean squared distance of its numbers."""

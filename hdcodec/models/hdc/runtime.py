@@ -8,46 +8,50 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hdcodec.format import Header
-from hdcodec.models.family import Rate, Stream
-from hdcodec.models.latents import Map
-from hdcodec.models.networks import Floats, Latents
+from hdcodec.models.family import Stream
+from hdcodec.models.latent.networks import Floats, LatentNetworks, Latents
+from hdcodec.models.latent.picture_coder import PictureCoder
+from hdcodec.models.latent.qualities import STRIDE
+from hdcodec.models.latent.symbols import Map
 from hdcodec.models.noise import noise
-from hdcodec.models.qualities import STRIDE
-from hdcodec.models.searching import SearchingCoder, SearchingNetworks
 from hdcodec.models.tiles import Tile, assemble
 
-from .config import LATENT_STRIDE
+from .config import CELLS
 from .options import Decoding, Encoding
 from .symbols import HdcSymbols, Source
 
 if TYPE_CHECKING:
-    from hdcodec.models.regions import Regions
-
     from .family import Hdc
     from .graphs import HdcGraphs
 
 
-class HdcNetworks(SearchingNetworks):
+class HdcPictureCoder(PictureCoder):
+    """One picture's latents and VQ indices."""
+
+    networks: HdcNetworks
+    options: Encoding
+
+    def stream(self, qindex: int, search_steps: int = 0) -> Stream:
+        """The stream at a quality index, after so many steps of a search for better symbols."""
+        networks, q = self.networks, self.qindex(qindex)
+        y, z = self.found(q, search_steps)
+        source = Source(
+            y, z, lambda latent: networks.indices(self.latents, latent, q), offsets=self.offsets
+        )
+        found = networks.family.at(qindex, self.options.kept)
+        code = networks.family.symbol_codec.code
+        return self.written(
+            found.pack(),
+            lambda coder: code(coder, self.size, qindex, found.kept, source, self.mapped),
+        )
+
+
+class HdcNetworks(LatentNetworks):
     """The networks of the `hdc` family on one device, for inference."""
 
-    stride, noise_stride = LATENT_STRIDE, 32
+    stride, noise_stride = STRIDE // CELLS, 32
+    coder = HdcPictureCoder
     family: Hdc
-
-    def encode(self, pixels: NDArray[np.uint8], rate: Rate, options: Encoding) -> Stream:
-        """H x W x 3 of any size -> stream; where no quality fits the budget, the smallest. A search
-        takes torch. Raises DeviceError where there is none."""
-        return HdcPictureCoder(self, pixels, options, rate.regions).encoded(rate)
-
-    def decode(self, header: Header, symbols: HdcSymbols, options: Decoding) -> NDArray[np.uint8]:
-        """Symbols -> H x W x 3 of the header's size. Denoising steps of the caller's own take
-        torch."""
-        networks = self
-        if options.denoising_steps is not None:
-            graphs = cast("HdcGraphs", self.in_torch.graphs)
-            networks = self.with_graphs(graphs.denoised(options.denoising_steps))
-        pixels = networks.reconstruct(symbols, options.fidelity)
-        return np.ascontiguousarray(pixels[: header.height, : header.width])
 
     def indices(
         self, latents: Latents, latent: NDArray[np.int16], qindex: Map
@@ -61,11 +65,13 @@ class HdcNetworks(SearchingNetworks):
 
         return assemble(latents.pixels.shape[:2], self.area, self.stride, work)
 
-    def reconstruct(self, symbols: HdcSymbols, fidelity: float) -> NDArray[np.uint8]:
-        """Symbols -> padded pixels H x W x 3."""
+    def reconstruct(self, symbols: HdcSymbols, options: Decoding) -> NDArray[np.uint8]:
+        """Symbols -> padded pixels H x W x 3. Denoising steps of the caller's own take torch."""
         height, width = (STRIDE * side for side in symbols.z.shape[:2])
-        grid, dial = self.noise_of(height, width), np.array([fidelity], np.float32)
+        grid, dial = self.noise_of(height, width), np.array([options.fidelity], np.float32)
         indices, graphs = symbols.indices.astype(np.int64), self.graphs.sized(height * width)
+        if options.denoising_steps is not None:
+            graphs = cast("HdcGraphs", self.in_torch.graphs).denoised(options.denoising_steps)
 
         def work(tile: Tile) -> NDArray[np.uint8]:
             (pixels,) = graphs(
@@ -85,30 +91,3 @@ class HdcNetworks(SearchingNetworks):
         """The noise that pictures of H x W pixels are decoded with, H/32 x W/32 x C."""
         stride = self.noise_stride
         return noise(height // stride, width // stride, 2 * self.family.config.drv)
-
-
-class HdcPictureCoder(SearchingCoder):
-    """One picture's latents, to be coded at any quality."""
-
-    def __init__(
-        self,
-        networks: HdcNetworks,
-        pixels: NDArray[np.uint8],
-        options: Encoding,
-        regions: Regions | None = None,
-    ) -> None:
-        super().__init__(networks, pixels, options, regions)
-        self.networks, self.kept = networks, options.kept
-
-    def stream(self, qindex: int, search_steps: int = 0) -> Stream:
-        """The stream at a quality index, after so many steps of a search for better symbols."""
-        networks, q = cast(HdcNetworks, self.searching), self.qindex(qindex)
-        y, z = self.found(q, search_steps)
-        source = Source(
-            y, z, lambda latent: networks.indices(self.latents, latent, q), offsets=self.offsets
-        )
-        found, code = networks.family.at(qindex, self.kept), networks.family.symbol_codec.code
-        return self.written(
-            found.pack(),
-            lambda coder: code(coder, self.size, qindex, found.kept, source, self.mapped),
-        )

@@ -1,6 +1,6 @@
 """The symbols of a picture in stream order, each coded by one function for both directions.
 
-Those of `hdcodec.models.latents`, then the kept VQ indices. Without torch.
+Those of `hdcodec.models.latent.symbols`, then the kept VQ indices. Without torch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from hdcodec.entropy.bands import bands, run
 from hdcodec.entropy.coder import Coder, Symbols
 from hdcodec.entropy.intnet import Fixed, IntNet, Stored
 from hdcodec.entropy.tables import softmax_frequencies
-from hdcodec.models.latents import LatentCoder, LatentSource, LatentSymbols, stored
+from hdcodec.models.latent.symbols import LatentCoder, LatentSource, LatentSymbols, stored
 
-from .config import HYPER_STRIDE
+from .config import CELLS
 from .options import keep_fraction
 
 _ROWS = 4096
@@ -53,10 +53,9 @@ class SymbolCodec(LatentCoder):
     """The integer networks and tables of one set of weights."""
 
     def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        super().__init__(tensors, HYPER_STRIDE)
+        super().__init__(tensors, CELLS)
         self.exp: NDArray[np.int32] = stored(tensors, "exp")
         self.prior = IntNet.load(tensors, "prior")
-        self.prior_reach = self.prior.reach
 
     def code(
         self,
@@ -98,9 +97,9 @@ class SymbolCodec(LatentCoder):
 
         @lru_cache(maxsize=1)  # a picture of one band is computed once
         def logits(start: int, stop: int) -> Fixed:
-            return run(self.prior, self.prior_reach, slice(start, stop), height, both)
+            return run(self.prior, self.prior.reach, slice(start, stop), height, both)
 
-        parts = bands(height, width, HYPER_STRIDE)
+        parts = bands(height, width, CELLS)
         top = np.concatenate([self.likeliest(logits(b.start, b.stop)) for b in parts])
         kept = most_uncertain(top.ravel(), keep).reshape(height, width)
         given = None if source is None else source.indices(latent)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import down, stack, up
-from hdcodec.models.hdc.coding import (
+from hdcodec.models.latent.blocks import down, stack, up
+from hdcodec.models.latent.coding import (
     CodedBatch,
     CodingSizes,
     EntropyNets,
@@ -26,8 +26,8 @@ from hdcodec.models.hdc.coding import (
     pattern_of,
     spread,
 )
-from hdcodec.models.hdc.layers import Pointwise
-from hdcodec.models.hdc.lic import Synthesis
+from hdcodec.models.latent.layers import Pointwise
+from hdcodec.models.latent.transforms import Synthesis
 
 from .config import CELLS, LatentCodecConfig
 from .diffusion import Reconstructed, zeroed

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hdcodec.models.hdc.config import DecoderConfig
-from hdcodec.models.sizes import Sizes
+from hdcodec.models.latent.sizes import DecoderConfig, Sizes
 
 CELLS = 2
 """Latents of a file along a side of a tile of 64 x 64 pixels: they lie at 1/32."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import Block, PixelHead
-from hdcodec.models.hdc.config import DecoderConfig
-from hdcodec.models.hdc.vq import CorrectedDecoder, LicFeatures
+from hdcodec.models.latent.blocks import Block, PixelHead
+from hdcodec.models.latent.decoder import CorrectedDecoder, LicFeatures
+from hdcodec.models.latent.sizes import DecoderConfig
 
 
 class Refinement(nn.Module):

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.blocks import Block, down, up
-from hdcodec.models.hdc.coding import interpolate
-from hdcodec.models.hdc.layers import Pointwise
+from hdcodec.models.latent.blocks import Block, down, up
+from hdcodec.models.latent.coding import interpolate
+from hdcodec.models.latent.layers import Pointwise
 from hdcodec.models.noise import noise
 
 from .config import DiffusionConfig

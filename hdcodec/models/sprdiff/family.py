@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hdcodec.models.latent_family import LatentFamily
-from hdcodec.models.qualities import chart, hyper_size, is_mapped, qindex_of
+from hdcodec.models.latent.family import LatentFamily
+from hdcodec.models.latent.qualities import hyper_size, is_mapped, qindex_of
 
 from .config import CELLS, SprdiffConfig
 from .options import SprdiffDecoding, SprdiffEncoding, SprdiffParameters
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hdcodec.entropy.coder import Coder
     from hdcodec.format import Header
     from hdcodec.models.graphs import Graphs
-    from hdcodec.models.latents import LatentCoder, LatentSymbols
+    from hdcodec.models.latent.symbols import LatentCoder, LatentSymbols
 
     from .runtime import SprdiffNetworks
 
@@ -41,8 +41,7 @@ class Sprdiff(LatentFamily[SprdiffConfig, "LatentCoder", "SprdiffNetworks"]):
 
     def facts(self, parameters: bytes, symbols: LatentSymbols, payload: int) -> dict[str, Any]:
         """Quality, and its map if there is one."""
-        shown = {} if symbols.offsets is None else {"quality_map": chart(symbols.qindex)}
-        return {**self.settings(parameters), **shown}
+        return {**self.settings(parameters), **symbols.shown}
 
     def symbols(self, header: Header, coder: Coder) -> LatentSymbols:
         """The symbols that `coder` reads. Raises CorruptError, WeightsError."""
@@ -52,7 +51,7 @@ class Sprdiff(LatentFamily[SprdiffConfig, "LatentCoder", "SprdiffNetworks"]):
 
     def coder_of(self, tensors: dict[str, NDArray[Any]]) -> LatentCoder:
         """The integer networks."""
-        from hdcodec.models.latents import LatentCoder
+        from hdcodec.models.latent.symbols import LatentCoder
 
         return LatentCoder(tensors, CELLS)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.coding import LatentCoding
-from hdcodec.models.hdc.lic import trade_off
-from hdcodec.models.latent_graphs import (
+from hdcodec.models.latent.coding import LatentCoding
+from hdcodec.models.latent.distortion import trade_off
+from hdcodec.models.latent.graphs import (
     AnalysisGraph,
     GainedGraph,
     decoded,
@@ -20,8 +20,8 @@ from hdcodec.models.latent_graphs import (
     levels,
     stored_model,
 )
-from hdcodec.models.search import Space
-from hdcodec.models.searched_graphs import SearchedGraphs
+from hdcodec.models.latent.search import Space
+from hdcodec.models.latent.searched_graphs import SearchedGraphs
 
 from .config import TRADE_OFF, SprdiffConfig
 from .model import SprdiffModel

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hdcodec.models.hdc.coding import LatentCoding, LatentModel
-from hdcodec.models.hdc.lic import Analysis
+from hdcodec.models.latent.coding import LatentCoding, LatentModel
+from hdcodec.models.latent.transforms import Analysis
 
 from .codec import LatentCodec, TripleFeatures
 from .config import SprdiffConfig

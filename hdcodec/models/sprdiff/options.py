@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hdcodec._errors import CorruptError
+from hdcodec.models.latent.qualities import QINDEX_PER_QUALITY, checked_qindex
 from hdcodec.models.options import Options, Searching, option
-from hdcodec.models.qualities import QINDEX_PER_QUALITY, checked_qindex
 
 STEPS = (1, 2, 4)
 """How many steps of the diffusion there are graphs for."""

@@ -7,43 +7,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hdcodec.models.family import Rate, Stream
-from hdcodec.models.latents import LatentSource, LatentSymbols
-from hdcodec.models.networks import Floats
+from hdcodec.models.family import Stream
+from hdcodec.models.latent.networks import Floats, LatentNetworks
+from hdcodec.models.latent.picture_coder import PictureCoder
+from hdcodec.models.latent.qualities import STRIDE
+from hdcodec.models.latent.symbols import LatentSource, LatentSymbols
 from hdcodec.models.noise import noise
-from hdcodec.models.qualities import STRIDE
-from hdcodec.models.searching import SearchingCoder, SearchingNetworks
 from hdcodec.models.tiles import Tile, assemble
 
 from .config import CELLS, VAE_STRIDE
-from .options import SprdiffDecoding, SprdiffEncoding, SprdiffParameters
+from .options import SprdiffDecoding, SprdiffParameters
 
 if TYPE_CHECKING:
-    from hdcodec.format import Header
-
     from .family import Sprdiff
 
 COARSE = "coarse"
 """The graph of the coarse picture."""
 
 
-class SprdiffNetworks(SearchingNetworks):
+class SprdiffPictureCoder(PictureCoder):
+    """One picture's latents."""
+
+    networks: SprdiffNetworks
+
+    def stream(self, qindex: int, search_steps: int = 0) -> Stream:
+        """The stream at a quality index, after so many steps of a search for better symbols."""
+        y, z = self.found(self.qindex(qindex), search_steps)
+        source = LatentSource(y, z, offsets=self.offsets)
+        code = self.networks.family.symbol_codec.code_latents
+        return self.written(
+            SprdiffParameters(qindex).pack(),
+            lambda coder: code(coder, self.size, qindex, source, self.mapped)[0],
+        )
+
+
+class SprdiffNetworks(LatentNetworks):
     """The networks of the `sprdiff` family on one device, for inference."""
 
     stride, noise_stride = STRIDE // CELLS, VAE_STRIDE
+    coder = SprdiffPictureCoder
     family: Sprdiff
-
-    def encode(self, pixels: NDArray[np.uint8], rate: Rate, options: SprdiffEncoding) -> Stream:
-        """H x W x 3 of any size -> stream; where no quality fits the budget, the smallest. A search
-        takes torch. Raises DeviceError where there is none."""
-        return SprdiffPictureCoder(self, pixels, options, rate.regions).encoded(rate)
-
-    def decode(
-        self, header: Header, symbols: LatentSymbols, options: SprdiffDecoding
-    ) -> NDArray[np.uint8]:
-        """Symbols -> H x W x 3 of the header's size."""
-        pixels = self.reconstruct(symbols, options)
-        return np.ascontiguousarray(pixels[: header.height, : header.width])
 
     def reconstruct(self, symbols: LatentSymbols, options: SprdiffDecoding) -> NDArray[np.uint8]:
         """Symbols -> padded pixels H x W x 3; a fidelity of 1 needs no sample."""
@@ -68,20 +71,6 @@ class SprdiffNetworks(SearchingNetworks):
         """H/16 x W/16 x C; every seed has C channels of its own of one noise."""
         count = self.family.config.vae.latent
         return noise(height // VAE_STRIDE, width // VAE_STRIDE, count, seed * count)
-
-
-class SprdiffPictureCoder(SearchingCoder):
-    """One picture's latents, to be coded at any quality."""
-
-    def stream(self, qindex: int, search_steps: int = 0) -> Stream:
-        """The stream at a quality index, after so many steps of a search for better symbols."""
-        y, z = self.found(self.qindex(qindex), search_steps)
-        source = LatentSource(y, z, offsets=self.offsets)
-        code = self.searching.family.symbol_codec.code_latents
-        return self.written(
-            SprdiffParameters(qindex).pack(),
-            lambda coder: code(coder, self.size, qindex, source, self.mapped)[0],
-        )
 
 
 def picture_name(steps: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.lic import Analysis
+from hdcodec.models.latent.transforms import Analysis
 
 from .config import SemanticConfig
 

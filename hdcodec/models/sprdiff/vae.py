@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hdcodec.models.hdc.lic import Analysis, Synthesis
+from hdcodec.models.latent.transforms import Analysis, Synthesis
 
 from .config import VaeConfig
 

@@ -25,7 +25,7 @@ from hdcodec.entropy.offsets import Offsets, code_offsets
 from hdcodec.entropy.order import BY_SCALE, PARTS
 from hdcodec.entropy.tables import scale_index
 
-from .qualities import QINDEX_PER_OFFSET, QUALITIES
+from .qualities import QINDEX_PER_OFFSET, QUALITIES, chart
 
 Map = NDArray[np.int64]
 """Quality indices 0..200 of tiles, h x w."""
@@ -57,6 +57,11 @@ class LatentSymbols:
     z: Symbols
     y: NDArray[np.int8]
     latent: Stored
+
+    @property
+    def shown(self) -> dict[str, list[str]]:
+        """The map of qualities, if there is one, as `info` shows it."""
+        return {} if self.offsets is None else {"quality_map": chart(self.qindex)}
 
     def sha256(self) -> str:
         """A hash of all symbols, for comparing decoders."""

@@ -36,3 +36,19 @@ def _read(name: str, default: Any, value: Any) -> Any:
     if type(value) is not int or not 0 < value <= MAX_SIZE:
         raise ValueError(f"the model size {name} is {value!r}")
     return value
+
+
+@dataclass(frozen=True)
+class DecoderConfig(Sizes):
+    """Of a decoder that the LIC stream corrects: `depth` blocks of `width` at 1/16 and
+    `detail_depth` of `detail` at 1/8, then `head_depth`; and of what it is given: vectors of
+    `vectors` numbers, and features of `seen` at 1/8, out of which `sixteenth` at 1/16 are made."""
+
+    vectors: int = 32
+    seen: int = 160
+    sixteenth: int = 192
+    width: int = 224
+    depth: int = 5
+    detail: int = 144
+    detail_depth: int = 7
+    head_depth: int = 2

@@ -13,7 +13,6 @@ from hdcodec.entropy.fixedpoint import FRACTION_BITS, WEIGHT_BITS
 
 from .coding import EntropyNets
 from .fixed import FixedNet, Layer
-from .model import HdcModel
 
 
 def coding_nets(nets: EntropyNets) -> dict[str, FixedNet]:
@@ -28,26 +27,20 @@ def stem(name: str, number: int, layer: Layer) -> str:
     return f"{name}.{number}.{layer.kind}" + (".relu" if layer.relu else "")
 
 
-def restore_twins(model: HdcModel, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Fill the twins and level tables of `model` from the tensors of `entropy.safetensors`.
-
-    Raises KeyError or RuntimeError if one is missing or misshapen.
-    """
-    restore_coding(model.lic.entropy, arrays)
-    _restore_net("prior", model.prior.net, arrays)
-
-
 def restore_coding(nets: EntropyNets, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """The same for what latents and hyper-latents are coded by, in any family."""
+    """Fill the twins and level tables that latents and hyper-latents are coded by, in any family,
+    from the tensors of `entropy.safetensors`. Raises KeyError or RuntimeError if one is missing or
+    misshapen."""
     for name, net in coding_nets(nets).items():
-        _restore_net(name, net, arrays)
+        restore_net(name, net, arrays)
     one = 2.0**FRACTION_BITS
     with torch.no_grad():
         for table in ("quality", "z_log_scale"):
             getattr(nets, table).copy_(torch.from_numpy(arrays[table]).double() / one)
 
 
-def _restore_net(name: str, net: FixedNet, arrays: Mapping[str, NDArray[Any]]) -> None:
+def restore_net(name: str, net: FixedNet, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Fill the twin of one integer network, of which nothing else is known than its name."""
     for k, layer in enumerate(net.layers):
         if layer.kind == "up":
             continue

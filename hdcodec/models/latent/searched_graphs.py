@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hdcodec._errors import WeightsError, lacks_memory
+from hdcodec.models.devices import pick_device
+from hdcodec.models.torch_graphs import TorchGraphs, told_when_full
 
-from .devices import pick_device
-from .hdc.coding import LatentCoding, LatentModel
-from .hdc.twins import restore_coding
-from .latent_graphs import first, last, unit
+from .coding import LatentCoding, LatentModel
+from .graphs import first, last, unit
 from .search import Judgement, Space, search, search_perceptual
-from .torch_graphs import TorchGraphs, told_when_full
+from .twins import restore_coding
 
 if TYPE_CHECKING:
     from hdcodec.weights import Weights

@@ -25,9 +25,9 @@ from hdcodec.entropy.fixedpoint import (
 from hdcodec.entropy.order import part_mask
 
 from .blocks import Block, down
-from .config import HYPER_STRIDE, QUALITIES
 from .fixed import FixedNet, Layer, mixer
 from .layers import Pointwise
+from .qualities import QUALITIES, STRIDE
 
 _EMBEDDING = 128
 """Channels of the hyper-analysis, and of what says the quality to it."""
@@ -49,7 +49,7 @@ class CodingSizes(NamedTuple):
     hyper: int
     context: int
     levels: int
-    cells: int = HYPER_STRIDE
+    cells: int
 
 
 class CodedBatch(NamedTuple):
@@ -71,10 +71,15 @@ def interpolate(levels: Tensor, qindex: Tensor) -> Tensor:
     return (levels[low] * (1 - part) + levels[low + 1] * part).permute(0, 3, 1, 2)
 
 
-def spread(tiles: Tensor, cells: int = HYPER_STRIDE) -> Tensor:
+def spread(tiles: Tensor, cells: int) -> Tensor:
     """What holds for tiles of 64 x 64 pixels, N x C x h x w, for each of `cells` x `cells` places
     in them, by default at 1/16: N x C x (h cells) x (w cells)."""
     return F.interpolate(tiles, scale_factor=float(cells), mode="nearest")
+
+
+def uniform(qindex: Tensor, x: Tensor) -> Tensor:
+    """One quality index for each of N pictures x, as one for each of their tiles: N x h x w."""
+    return qindex[:, None, None].expand(-1, x.shape[2] // STRIDE, x.shape[3] // STRIDE)
 
 
 class HyperAnalysis(nn.Module):

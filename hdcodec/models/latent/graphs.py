@@ -15,7 +15,7 @@ from hdcodec._errors import WeightsError, lacks_memory
 from hdcodec.entropy.fixedpoint import FRACTION_BITS
 from hdcodec.weights import NETWORKS
 
-from .hdc.coding import LatentModel
+from .coding import LatentModel
 
 if TYPE_CHECKING:
     from hdcodec.weights import Weights

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from hdcodec.entropy.fixedpoint import SYMBOL_MAX
 
-from .hdc.coding import LEAST_LOG_SCALE, LatentCoding, gaussian_bits, rounded
-from .hdc.lic import MSE_WEIGHT, common, weighed
+from .coding import LEAST_LOG_SCALE, LatentCoding, gaussian_bits, rounded
+from .distortion import MSE_WEIGHT, common, weighed
 from .qualities import STRIDE
 
 RATE = 0.12

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hdcodec import weights
 from hdcodec._errors import DeviceError, WeightsError
+from hdcodec.models.devices import ONNX, TORCH, choose_backend, chosen_bfloat16, set_backend
+from hdcodec.models.start import starting_torch
 
-from .devices import ONNX, TORCH, choose_backend, chosen_bfloat16, set_backend
 from .qualities import least_payload
 from .sizes import Sizes
-from .start import starting_torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .graphs import Graphs
+    from hdcodec.models.graphs import Graphs
+
     from .networks import LatentNetworks
 
 CoderT = TypeVar("CoderT")
@@ -94,7 +95,7 @@ class LatentFamily(ABC, Generic[SizesT, CoderT, NetworksT]):
 
     def _graphs(self, device: str, precision: str, backend: str, pixels: int | None) -> Graphs:
         if self._backend(device, precision, backend, pixels) == ONNX:
-            from .onnx_graphs import OnnxGraphs
+            from hdcodec.models.onnx_graphs import OnnxGraphs
 
             try:
                 return OnnxGraphs(self.weights)
