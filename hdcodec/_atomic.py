@@ -68,7 +68,7 @@ def replacing(
                 stream.write(content.getbuffer())
             return
         _refuse(path, force)
-        if os.fspath(target).endswith(os.sep):  # which Path drops
+        if os.fspath(target).endswith((os.sep, os.altsep or os.sep)):  # which Path drops
             raise FileNotFoundError(errno.ENOENT, "no such folder")
         path = path.resolve() if follow and path.is_symlink() else path
         nameless = _nameless(path.parent)
