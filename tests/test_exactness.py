@@ -140,7 +140,7 @@ class Otherwise:
     """An integer network whose products are computed by `product`."""
 
     def __init__(self, net: IntNet, product: Product) -> None:
-        self.layers, self.product = net.layers, product
+        self.layers, self.reach, self.product = net.layers, net.reach, product
 
     def __call__(self, x: Fixed) -> Fixed:
         for layer in self.layers:
@@ -200,7 +200,7 @@ class Convolved:
     """An integer network run by torch in float64, as one of `batch` inputs stacked together."""
 
     def __init__(self, net: IntNet, batch: int, device: str) -> None:
-        self.layers, self.batch, self.device = net.layers, batch, device
+        self.layers, self.reach, self.batch, self.device = net.layers, net.reach, batch, device
 
     def __call__(self, x: Fixed) -> Fixed:
         noise = np.random.default_rng(0).integers(-32768, 32768, (self.batch - 1, *x.shape))

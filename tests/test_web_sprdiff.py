@@ -21,6 +21,7 @@ from small_sprdiff import MODEL, MODEL_ID
 from hdcodec import Codec
 from hdcodec._inspect import read_symbols
 from hdcodec.format import Header, pack, unpack
+from hdcodec.models.hdc.options import Decoding
 from hdcodec.models.hdc.runtime import HdcNetworks
 from hdcodec.models.latent.networks import LatentNetworks
 from hdcodec.models.latent.qualities import STRIDE
@@ -204,7 +205,7 @@ def test_tiles_of_hdc_are_given_the_same(codec: Codec, astronaut: Image.Image) -
     family: Any = codec.family
     recorder = Recorder()
     networks = HdcNetworks(family, recorder)
-    wanted = fed(networks, recorder, read_symbols(unpack(data)), 0.75)
+    wanted = fed(networks, recorder, read_symbols(unpack(data)), Decoding(0.75))
     check_feeds(found, ("latent", "qindex", "indices", "kept", "noise", "fidelity"), wanted)
 
 
