@@ -17,7 +17,7 @@ from PIL import Image
 
 import hdcodec
 from hdcodec import Codec, DeviceError, WeightsError, weights
-from hdcodec.models import devices
+from hdcodec.models import devices, onnx_graphs
 from hdcodec.models.noise import noise, pcg3d
 from hdcodec.models.onnx_graphs import LARGE, OnnxGraphs
 from hdcodec.models.tiles import LEAST_AREA
@@ -225,6 +225,18 @@ def test_an_onnxruntime_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(onnxruntime, "__version__", "1.19.2")
     with pytest.raises(DeviceError, match=r"needs onnxruntime 1\.20 or later, not 1\.19\.2"):
         Codec(device="cpu", backend="onnx")
+
+
+def test_an_onnxruntime_that_takes_no_weights_from_memory(
+    monkeypatch: pytest.MonkeyPatch, astronaut: Image.Image
+) -> None:
+    """As those before 1.24, of which the last for Python 3.10 is one."""
+    today = Codec(device="cpu", backend="onnx")
+    data = today.compress(astronaut, quality=20, verify=False)
+    monkeypatch.setattr(onnx_graphs, "IN_MEMORY", "not_yet")
+    before = Codec(device="cpu", backend="onnx")
+    assert before.compress(astronaut, quality=20, verify=False) == data
+    assert np.array_equal(before.decompress(data), today.decompress(data))
 
 
 @pytest.mark.parametrize("options", [{"backend": None}, {"backend": 1}, {"device": ["cpu"]}])

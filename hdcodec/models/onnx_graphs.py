@@ -36,7 +36,11 @@ CPU, VARIABLE = "CPUExecutionProvider", "HDC_PROVIDERS"
 tried before it, between commas; none of them has been tried."""
 
 LEAST_VERSION = (1, 20)
-"""Of onnxruntime, which since then takes weights from memory."""
+"""Of onnxruntime: the oldest that has been tried."""
+
+IN_MEMORY = "add_external_initializers_from_files_in_memory"
+"""What options of sessions give weights by, from onnxruntime 1.24 on; the last for Python 3.10 is
+1.23."""
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """What onnxruntime reads when it is imported; without it some of its builds keep a device id and
@@ -107,16 +111,17 @@ class OnnxGraphs:
             return self._sessions[name]
 
     def _load(self, name: str) -> Any:
-        graph = self._weights.read(f"{name}.onnx")
+        graph: bytes | str = self._weights.read(f"{name}.onnx")
         tensors = self._read()
         options = session_options(self._onnxruntime)
         levels = self._onnxruntime.GraphOptimizationLevel
         options.graph_optimization_level = (
             levels.ORT_ENABLE_ALL if self._optimised else levels.ORT_DISABLE_ALL
         )
-        options.add_external_initializers_from_files_in_memory(
-            [NETWORKS], [tensors], [len(tensors)]
-        )
+        if hasattr(options, IN_MEMORY):
+            getattr(options, IN_MEMORY)([NETWORKS], [tensors], [len(tensors)])
+        else:  # it reads both files again, by the graph's name
+            graph = str(self._weights.folder / f"{name}.onnx")
         try:
             session = self._onnxruntime.InferenceSession(graph, options, providers=self._providers)
         except Exception as error:
