@@ -25,6 +25,7 @@ from hdcodec.train import diffuse, finish
 from hdcodec.train.codec import Encoders
 from hdcodec.train.data import Crops
 from hdcodec.train.draws import normal
+from hdcodec.train.export_sprdiff import renewed
 from hdcodec.train.restore import restore_sprdiff
 from hdcodec.train.run import train
 from hdcodec.train.stages import STAGES
@@ -193,6 +194,10 @@ def test_landed_weights_are_all_that_the_stage_needs(
         assert all(torch.equal(begun[f"{part}.{name}"], value) for name, value in state.items())
     train("finish", max_steps=2, init=sprdiff, **rest)
     assert changed(checkpoint(tmp_path / "finish.pt")["average"], begun) == PARTS
+    chosen: dict[str, Any] = {"without": ("semantic", "pixel-head"), "sigma": 0.0}
+    train("finish", max_steps=2, init=sprdiff, **rest, **chosen)
+    model = renewed(sprdiff, tmp_path / "finish.pt")  # what was chosen goes with the checkpoint
+    assert (model.codec.used.tolist(), model.sampler.sigma.item()) == ([1, 1, 0, 1, 0], 0)
 
 
 def test_the_stage_goes_on_with_its_own_checkpoint(options: dict[str, Any], tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def test_hdc_does_not_begin_from_another_model(data: Path, wrong: tuple[Path, st
     assert said(data, "draw", "--init", path).endswith(f"{path} is not a checkpoint of hdc")
 
 
+def test_a_folder_is_no_checkpoint(data: Path) -> None:
+    """The tokens' networks are in none, whatever it holds."""
+    line = said(data, "tokens", "--init", data)
+    assert line.endswith("is a folder, where a checkpoint is needed")
+
+
 NEEDS = [(name, need) for name, stage in STAGES.items() for need in stage.needs]
 
 

@@ -44,11 +44,11 @@ def _own_options(stage: Stage) -> Callable[[Command], Command]:
         click.option(f"--{name}", type=_FILE, help=_NEEDED[name])
         for name in (*stage.needs, *stage.takes)
     ]
-    if stage.model == "sampler":
+    if stage.model in ("sampler", "picture-codec"):
         options.append(click.option("--sigma", type=float, help="Of the noise."))
     if stage.model in ("codec", "latent-tokens", "feature-tokens"):
         options.append(click.option("--worth", type=float, help="Of distortion, beside the usual."))
-    if stage.model == "codec":
+    if stage.model in ("codec", "picture-codec"):
         some = click.Choice(PARTS)
         text = "Trains without this part."
         options.append(click.option("--without", type=some, multiple=True, help=text))

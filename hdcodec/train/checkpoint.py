@@ -12,6 +12,8 @@ from torch import nn
 
 def read(path: Path) -> dict[str, Any]:
     """What a file holds by name, on the CPU; raises ValueError where it is none of torch's."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, where a checkpoint is needed")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, RuntimeError, pickle.UnpicklingError) as error:

@@ -74,7 +74,8 @@ class Given:
     without: tuple[str, ...] = ()
 
     def buffers(self) -> dict[str, Tensor]:
-        """By name the buffers of a model that are not to be what it begins with."""
+        """By the last part of a name the buffers of a model that are not to be what it begins
+        with."""
         chosen = {"sigma": self.sigma, "worth": self.worth}
         found = {name: torch.tensor(v) for name, v in chosen.items() if v is not None}
         return found | ({"used": used(self.without)} if self.without else {})
@@ -102,8 +103,10 @@ def begun(
     """The model of a stage, on the CPU or where the networks `around` it are, as it begins with
     `origin`, a checkpoint or a folder of weights, or without any."""
     model = MODELS[STAGES[stage].model].start(origin, given.config, crops, **around)
-    for name, value in given.buffers().items():
-        model.get_buffer(name).copy_(value)
+    chosen = given.buffers()
+    for name, buffer in model.named_buffers():
+        if (value := chosen.get(name.rpartition(".")[2])) is not None:
+            buffer.copy_(value)
     return model
 
 
