@@ -40,6 +40,7 @@ class LatentFamily(ABC, Generic[SizesT, CoderT, NetworksT]):
     def __init__(self, model_id: int) -> None:
         self.model_id = model_id
         self.weights = weights.find(model_id)
+        self.config = self._config()
         self._loading = Lock()
 
     @abstractmethod
@@ -73,8 +74,7 @@ class LatentFamily(ABC, Generic[SizesT, CoderT, NetworksT]):
     def _symbol_codec(self) -> CoderT:
         return self.coder_of(self.weights.arrays("entropy.safetensors"))
 
-    @cached_property
-    def config(self) -> SizesT:
+    def _config(self) -> SizesT:
         """Sizes of the networks; raises WeightsError."""
         try:
             return self.sizes.from_dict(self.weights.manifest["config"])
