@@ -181,7 +181,7 @@ def test_report_of_symbols(copied: Path) -> None:
     assert (done.exit_code, report["ok"]) == (0, True)
     assert [file["file"] for file in report["files"]] == sorted(FEW)
     assert report["environment"]["torch"] is None
-    assert report["environment"]["numpy"] and report["environment"]["constriction"]
+    assert report["environment"]["numpy"] and report["environment"]["safetensors"]
     assert "all symbols are exact" in run("--symbols").stdout
     assert run("--symbols", "--quiet").stdout == ""
 

@@ -4,6 +4,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,6 +20,28 @@ def test_every_package_is_listed(setup: ConfigParser) -> None:
     folders = {path.parent for path in (ROOT / "hdcodec").rglob("*.py")}
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
     assert set(setup["options"]["packages"].split()) == names | {"hdcodec._weights"}
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "wanted"),
+    [
+        ("linux", "x86_64", True),
+        ("linux", "aarch64", False),
+        ("darwin", "arm64", True),
+        ("win32", "AMD64", True),
+        ("win32", "ARM64", False),
+    ],
+)
+def test_constriction_is_asked_for_where_there_is_a_wheel(
+    setup: ConfigParser, system: str, machine: str, wanted: bool
+) -> None:
+    """It has no source package: elsewhere no installation would succeed."""
+    lines = setup["options"]["install_requires"].split("\n")
+    needs = {need.name: need.marker for need in map(Requirement, filter(None, lines))}
+    marker = needs["constriction"]
+    assert marker is not None
+    assert marker.evaluate({"sys_platform": system, "platform_machine": machine}) == wanted
+    assert needs["numpy"] is None
 
 
 def packed(setup: ConfigParser, package: str, folder: Path) -> set[Path]:

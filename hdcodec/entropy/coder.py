@@ -1,15 +1,14 @@
 """One range stream for a whole picture, written and read through the same interface.
 
 Code that produces or consumes symbols is written once against `Coder`: an encoder returns the
-symbols it was given, a decoder returns those it read. constriction's range coder does the coding;
-integer frequencies f are handed to it as f - 1 with `perfect=False`, which it reproduces exactly.
+symbols it was given, a decoder returns those it read. constriction's range coder does the coding,
+or, on systems that it has no wheel for, the same one in Python.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-import constriction
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +17,20 @@ from hdcodec._errors import CorruptError
 Symbols = NDArray[np.int32]
 Frequencies = NDArray[np.int64]
 
-_FAMILY = constriction.stream.model.Categorical(perfect=False)
+
+def _range_coder() -> Any:
+    """The module whose RangeEncoder and RangeDecoder are used."""
+    try:
+        from . import constricted
+    except ImportError:
+        from . import range_coder
+
+        return range_coder
+    return constricted
+
+
+RANGE_CODER = _range_coder()
+
 _BLOCK = 1 << 16
 _UNIT = 256
 _LOG2 = np.array([((257 + k) ** _UNIT - 1).bit_length() - 8 * _UNIT for k in range(256)])
@@ -65,20 +77,20 @@ class Encoder(_Counter):
     ended = False
 
     def __init__(self) -> None:
-        self._coder = constriction.stream.queue.RangeEncoder()
+        self._coder = RANGE_CODER.RangeEncoder()
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
         """Append `symbols`; returns them."""
         assert symbols is not None
         if len(symbols):
-            self._coder.encode(symbols, _FAMILY, _weights(frequencies))
+            self._coder.encode(symbols, frequencies)
             self._units += _information(symbols, frequencies)
         return symbols
 
     def finish(self, least: int = 0) -> bytes:
         """The stream without the zero bytes at its end (a decoder reads zeros there), but with at
         least `least` bytes and not so few that a decoder would refuse it."""
-        words: NDArray[np.uint32] = self._coder.get_compressed()
+        words: NDArray[np.uint32] = self._coder.compressed()
         least = max(least, -((_SPARE_BITS * _UNIT - self._units) // (8 * _UNIT)))
         return words.astype(">u4").tobytes().rstrip(b"\0").ljust(least, b"\0")
 
@@ -94,9 +106,7 @@ class Decoder(_Counter):
     ended = False
 
     def __init__(self, stream: bytes) -> None:
-        self._coder = constriction.stream.queue.RangeDecoder(
-            _words(stream + bytes(-len(stream) % 4))
-        )
+        self._coder = RANGE_CODER.RangeDecoder(_words(stream + bytes(-len(stream) % 4)))
         self._limit = _UNIT * (8 * len(stream) + _SPARE_BITS + 8)
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
@@ -104,8 +114,8 @@ class Decoder(_Counter):
         if not len(frequencies):
             return np.zeros(0, np.int32)
         try:
-            read: Symbols = self._coder.decode(_FAMILY, _weights(frequencies))
-        except (AssertionError, ValueError) as error:
+            read: Symbols = self._coder.decode(frequencies)
+        except ValueError as error:
             raise CorruptError("the range stream is corrupt") from error
         self._units += _information(read, frequencies)
         if self._units > self._limit:
@@ -146,7 +156,7 @@ class PrefixDecoder(_Counter):
     def __init__(self, beginning: bytes) -> None:
         rest = -len(beginning) % 4
         self._ends = [
-            constriction.stream.queue.RangeDecoder(_words(beginning + fill * (rest + _AHEAD)))
+            RANGE_CODER.RangeDecoder(_words(beginning + fill * (rest + _AHEAD)))
             for fill in (b"\0", b"\xff")
         ]
         self.ended, self.known, self.asked = False, 0, 0
@@ -174,8 +184,8 @@ class PrefixDecoder(_Counter):
             return np.zeros(0, np.int32)
         before = [coder.clone() for coder in self._ends]
         try:
-            low, high = (coder.decode(_FAMILY, _weights(frequencies)) for coder in self._ends)
-        except (AssertionError, ValueError):  # ones that no encoder writes: somewhere in here
+            low, high = (coder.decode(frequencies) for coder in self._ends)
+        except ValueError:  # ones that no encoder writes: somewhere in here
             self._ends = before
             if len(frequencies) == 1:
                 return np.zeros(0, np.int32)
@@ -212,7 +222,3 @@ def _information(symbols: Symbols, frequencies: Frequencies) -> int:
 def _words(stream: bytes) -> NDArray[np.uint32]:
     """A stream of whole words as the coder takes it."""
     return np.frombuffer(stream, dtype=">u4").astype(np.uint32)
-
-
-def _weights(frequencies: Frequencies) -> NDArray[np.float32]:
-    return (frequencies - 1).astype(np.float32)
