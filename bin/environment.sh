@@ -6,17 +6,17 @@ environment() {
         cmp -s - "$root/.venv/.ready-$1"; then
         return
     fi
-    for python in "${HDC_PYTHON:-python3}" python3.11 python3.12 python3.13 python3.10; do
+    for python in "${HDC_PYTHON:-python3}" python3.11 python3.12 python3.13 python3.14 python3.10; do
         if "$python" -c "$suitable" 2>/dev/null; then
             "$python" "$root/bin/bootstrap.py" "$@" || exit
             return
         fi
     done
-    echo "hdc: setting up needs Python 3.10 to 3.13 with its venv module" >&2
+    echo "hdc: setting up needs Python 3.10 to 3.14 with its venv module" >&2
     exit 1
 }
 
 suitable='
 import ensurepip, sys, venv
-sys.exit(not (3, 10) <= sys.version_info < (3, 14))
+sys.exit(not (3, 10) <= sys.version_info < (3, 15))
 '
