@@ -39,8 +39,8 @@ class RangeEncoder:
                 self._low, self._width = self._low % WORD * WORD, self._width * WORD
 
     def compressed(self) -> NDArray[np.uint32]:
-        """The words so far, with those that end the stream: no others are fewer that mean these
-        symbols whatever follows."""
+        """The words so far, and one or two that end the stream: whatever follows, it says these
+        symbols."""
         ended = copy(self)
         ended._words = self._words.copy()
         if self._width < STATE - 1:  # there were symbols
