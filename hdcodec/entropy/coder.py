@@ -18,18 +18,18 @@ Symbols = NDArray[np.int32]
 Frequencies = NDArray[np.int64]
 
 
-def _range_coder() -> Any:
-    """The module whose RangeEncoder and RangeDecoder are used."""
+def _range_coder() -> tuple[Any, Any]:
+    """The classes that encode and decode: constriction's, or those in Python."""
     try:
-        from . import constricted
+        from .constricted import QueueDecoder, QueueEncoder
     except ImportError:
-        from . import range_coder
+        from .range_coder import RangeDecoder, RangeEncoder
 
-        return range_coder
-    return constricted
+        return RangeEncoder, RangeDecoder
+    return QueueEncoder, QueueDecoder
 
 
-RANGE_CODER = _range_coder()
+ENCODER, DECODER = _range_coder()
 
 _BLOCK = 1 << 16
 _UNIT = 256
@@ -77,7 +77,7 @@ class Encoder(_Counter):
     ended = False
 
     def __init__(self) -> None:
-        self._coder = RANGE_CODER.RangeEncoder()
+        self._coder = ENCODER()
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
         """Append `symbols`; returns them."""
@@ -106,7 +106,7 @@ class Decoder(_Counter):
     ended = False
 
     def __init__(self, stream: bytes) -> None:
-        self._coder = RANGE_CODER.RangeDecoder(_words(stream + bytes(-len(stream) % 4)))
+        self._coder = DECODER(_words(stream + bytes(-len(stream) % 4)))
         self._limit = _UNIT * (8 * len(stream) + _SPARE_BITS + 8)
 
     def code(self, symbols: Symbols | None, frequencies: Frequencies) -> Symbols:
@@ -156,8 +156,7 @@ class PrefixDecoder(_Counter):
     def __init__(self, beginning: bytes) -> None:
         rest = -len(beginning) % 4
         self._ends = [
-            RANGE_CODER.RangeDecoder(_words(beginning + fill * (rest + _AHEAD)))
-            for fill in (b"\0", b"\xff")
+            DECODER(_words(beginning + fill * (rest + _AHEAD))) for fill in (b"\0", b"\xff")
         ]
         self.ended, self.known, self.asked = False, 0, 0
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 _FAMILY = constriction.stream.model.Categorical(perfect=False)
 
 
-class RangeEncoder:
+class QueueEncoder:
     """Writes words of 32 bits."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class RangeEncoder:
         return words
 
 
-class RangeDecoder:
+class QueueDecoder:
     """Reads words of 32 bits; `coder` is one of constriction's that has begun already."""
 
     def __init__(self, words: NDArray[np.uint32], coder: Any = None) -> None:
@@ -44,9 +44,9 @@ class RangeDecoder:
             raise ValueError(str(error)) from error
         return found
 
-    def clone(self) -> RangeDecoder:
+    def clone(self) -> QueueDecoder:
         """Another that goes on from here."""
-        return RangeDecoder(self._words, self._coder.clone())
+        return QueueDecoder(self._words, self._coder.clone())
 
 
 def _weights(frequencies: NDArray[np.int64]) -> NDArray[np.float32]:
