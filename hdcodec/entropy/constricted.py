@@ -3,7 +3,7 @@ with `perfect=False`: so it reproduces them exactly."""
 
 from __future__ import annotations
 
-from typing import Any
+from copy import copy
 
 import constriction
 import numpy as np
@@ -29,11 +29,10 @@ class QueueEncoder:
 
 
 class QueueDecoder:
-    """Reads words of 32 bits; `coder` is one of constriction's that has begun already."""
+    """Reads words of 32 bits."""
 
-    def __init__(self, words: NDArray[np.uint32], coder: Any = None) -> None:
-        self._coder = coder or constriction.stream.queue.RangeDecoder(words)
-        self._words = words
+    def __init__(self, words: NDArray[np.uint32]) -> None:
+        self._coder = constriction.stream.queue.RangeDecoder(words)
 
     def decode(self, frequencies: NDArray[np.int64]) -> NDArray[np.int32]:
         """A symbol for each row of `frequencies` (n x K, sums 2**24); zeros follow the stream.
@@ -46,7 +45,9 @@ class QueueDecoder:
 
     def clone(self) -> QueueDecoder:
         """Another that goes on from here."""
-        return QueueDecoder(self._words, self._coder.clone())
+        other = copy(self)
+        other._coder = self._coder.clone()
+        return other
 
 
 def _weights(frequencies: NDArray[np.int64]) -> NDArray[np.float32]:
